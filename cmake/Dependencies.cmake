@@ -1,0 +1,18 @@
+# Packages by name; scripts/setup.sh installs them on Debian and Ubuntu.
+find_package(Threads REQUIRED)
+find_package(PkgConfig REQUIRED)
+pkg_check_modules(SNDFILE REQUIRED IMPORTED_TARGET sndfile)
+pkg_check_modules(SOXR REQUIRED IMPORTED_TARGET soxr)
+pkg_check_modules(JANSSON REQUIRED IMPORTED_TARGET jansson)
+pkg_check_modules(YAML REQUIRED IMPORTED_TARGET yaml-0.1)
+pkg_check_modules(UTF8PROC REQUIRED IMPORTED_TARGET libutf8proc)
+pkg_check_modules(CURL REQUIRED IMPORTED_TARGET libcurl)
+pkg_check_modules(CRYPTO REQUIRED IMPORTED_TARGET libcrypto)
+pkg_check_modules(ZLIB REQUIRED IMPORTED_TARGET zlib)
+if(STAPES_FFMPEG)
+  pkg_check_modules(FFMPEG IMPORTED_TARGET libavformat libavcodec libavutil libswresample)
+  if(NOT FFMPEG_FOUND)
+    message(FATAL_ERROR "FFmpeg's libraries are missing: install libavformat-dev libavcodec-dev "
+                        "libswresample-dev, or configure with -DSTAPES_FFMPEG=OFF")
+  endif()
+endif()

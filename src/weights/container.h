@@ -1,0 +1,62 @@
+/* Model containers: a checked directory of tensors over a mapped file, the configuration as a
+ * JSON tree, and the tokenizer's raw bytes, whatever the format. Readers treat files as hostile
+ * (spec: every count, offset and product checked before use; nothing is executed). */
+#ifndef STAPES_WEIGHTS_CONTAINER_H
+#define STAPES_WEIGHTS_CONTAINER_H
+
+#include <jansson.h>
+
+#include "base/file.h"
+#include "base/log.h"
+#include "tensor/tensor.h"
+
+typedef enum stapes__container_format {
+    STAPES__CONTAINER_SAFETENSORS, /* Hugging Face folder or one file */
+    STAPES__CONTAINER_NEMO         /* .nemo: tar of YAML, torch checkpoint, tokenizer */
+} stapes__container_format;
+
+typedef enum stapes__tokenizer_kind {
+    STAPES__TOKENIZER_NONE,
+    STAPES__TOKENIZER_SENTENCEPIECE, /* tokenizer.model, protobuf */
+    STAPES__TOKENIZER_JSON,          /* tokenizer.json */
+    STAPES__TOKENIZER_VOCAB_TXT      /* one piece per line, or "piece id" */
+} stapes__tokenizer_kind;
+
+typedef struct stapes__container stapes__container;
+
+/* Opens a file or folder; the format is found by content (spec/file-formats 11). On failure
+ * *out is NULL and the report names the file and the damage. */
+stapes_status stapes__container_open(stapes__container **out, const char *path,
+                                     const stapes__log *log, stapes_error *err);
+void stapes__container_close(stapes__container **container);
+
+stapes__container_format stapes__container_get_format(const stapes__container *c);
+const char *stapes__container_format_name(const stapes__container *c); /* "safetensors", "nemo" */
+const char *stapes__container_path(const stapes__container *c);
+
+/* Tensors in file order, under the names the file uses. */
+size_t stapes__container_count(const stapes__container *c);
+const stapes__tensor *stapes__container_at(const stapes__container *c, size_t index);
+/* NULL when absent. Hashed: cheap. */
+const stapes__tensor *stapes__container_find(const stapes__container *c, const char *name);
+/* Tells the kernel that the tensor's pages are not needed any more (after packing). */
+void stapes__container_release(const stapes__container *c, const stapes__tensor *tensor);
+
+/* config.json as it stands, or model_config.yaml turned into the same kind of tree (YAML scalars
+ * resolved: null, booleans, integers, reals, strings). NULL when the container has none. Owned by
+ * the container. */
+const json_t *stapes__container_config(const stapes__container *c);
+/* preprocessor_config.json / generation_config.json of Hugging Face folders; NULL when absent. */
+const json_t *stapes__container_preprocessor(const stapes__container *c);
+const json_t *stapes__container_generation(const stapes__container *c);
+
+/* The best tokenizer found: SentencePiece before tokenizer.json before vocab.txt (but the plain
+ * vocab.txt of a .nemo is in display form and never used). Bytes owned by the container. */
+stapes__tokenizer_kind stapes__container_tokenizer(const stapes__container *c, const char **data,
+                                                   size_t *size);
+
+/* SHA-256 over (name, dtype, shape, bytes) in name order, as 64 hex digits: the same for every
+ * container of the same weights. Reads everything once. */
+stapes_status stapes__container_identity(const stapes__container *c, char hex[65],
+                                         stapes_error *err);
+#endif
