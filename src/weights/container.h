@@ -55,8 +55,12 @@ const json_t *stapes__container_generation(const stapes__container *c);
 stapes__tokenizer_kind stapes__container_tokenizer(const stapes__container *c, const char **data,
                                                    size_t *size);
 
-/* SHA-256 over (name, dtype, shape, bytes) in name order, as 64 hex digits: the same for every
- * container of the same weights. Reads everything once. */
+/* The identity of the weights as 64 hex digits, the same for every container of the same weights.
+ * SHA-256 over all tensors in the byte order of their canonical (NeMo) names, for each: the name
+ * and its NUL, the dtype's name as safetensors spells it and its NUL, the number of dimensions and
+ * every size as little-endian u64, the bytes. Left out, because not every container has them:
+ * "preprocessor.*" (window and filter bank, computed) and "*.num_batches_tracked". Reads
+ * everything once. INTERNAL when libcrypto fails. */
 stapes_status stapes__container_identity(const stapes__container *c, char hex[65],
                                          stapes_error *err);
 #endif

@@ -1,0 +1,174 @@
+#include "weights/container.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "weights/container_internal.h"
+#include "weights/detect.h"
+#include "weights/folder.h"
+#include "weights/safetensors.h"
+
+stapes_status stapes__container_take_map(stapes__container *c, stapes__map map, stapes_error *err) {
+    stapes__map *grown = stapes__realloc(c->maps, c->n_maps + 1, sizeof *grown);
+    if (!grown) {
+        stapes__map_close(&map);
+        return stapes__fail_memory(err, "the list of files");
+    }
+    c->maps = grown;
+    c->maps[c->n_maps++] = map;
+    return STAPES_OK;
+}
+
+/* The folder that holds `path`; free() the result. */
+static char *folder_of(const char *path) {
+    const char *base = stapes__path_base(path);
+    return base == path ? stapes__strdup(".") : stapes__strndup(path, (size_t)(base - path));
+}
+
+static stapes_status open_safetensors(stapes__container *c, const char *path, stapes_error *err) {
+    c->format = STAPES__CONTAINER_SAFETENSORS;
+    stapes_status status = stapes__safetensors_open_file(c, path, err);
+    if (status != STAPES_OK)
+        return status;
+    char *folder = folder_of(path);
+    if (!folder)
+        return stapes__fail_memory(err, path);
+    status = stapes__folder_read_side(c, folder, err);
+    free(folder);
+    return status;
+}
+
+static stapes_status open_file(stapes__container *c, const char *path, stapes_error *err) {
+    stapes__map map;
+    stapes_status status = stapes__map_open(&map, path, err);
+    if (status != STAPES_OK)
+        return status;
+    stapes__file_kind kind = stapes__detect(map.data, map.size < 512 ? map.size : 512, map.size);
+    stapes__map_close(&map);
+    switch (kind) {
+    case STAPES__FILE_SAFETENSORS:
+        return open_safetensors(c, path, err);
+    default:
+        return stapes__detect_refuse(kind, path, err);
+    }
+}
+
+static stapes_status open_folder(stapes__container *c, const char *folder, stapes_error *err) {
+    if (stapes__safetensors_in_folder(folder)) {
+        c->format = STAPES__CONTAINER_SAFETENSORS;
+        stapes_status status = stapes__safetensors_open_folder(c, folder, err);
+        return status == STAPES_OK ? stapes__folder_read_side(c, folder, err) : status;
+    }
+    char *path;
+    stapes_status status = stapes__folder_find(&path, folder, err);
+    if (status == STAPES_OK)
+        status = open_file(c, path, err);
+    free(path);
+    return status;
+}
+
+stapes_status stapes__container_open(stapes__container **out, const char *path,
+                                     const stapes__log *log, stapes_error *err) {
+    *out = NULL;
+    bool folder = stapes__is_dir(path);
+    if (!folder && !stapes__is_file(path)) {
+        stapes__fail(err, STAPES_E_MODEL_MISSING, "%s: there is no such model file or folder",
+                     path);
+        stapes__hint(err, "check the path, or let 'stapes models' list what is installed");
+        return STAPES_E_MODEL_MISSING;
+    }
+    stapes__container *c = stapes__calloc(1, sizeof *c);
+    if (!c || !(c->path = stapes__strdup(path))) {
+        free(c);
+        return stapes__fail_memory(err, path);
+    }
+    stapes_status status = folder ? open_folder(c, path, err) : open_file(c, path, err);
+    if (status == STAPES_OK) {
+        status = stapes__table_finish(&c->table, err);
+        if (status != STAPES_OK)
+            stapes__prefix(err, "%s", path);
+    }
+    if (status == STAPES_OK && c->table.count == 0)
+        status = stapes__fail(err, STAPES_E_MODEL_DAMAGED, "%s: holds no tensors", path);
+    if (status != STAPES_OK) {
+        stapes__container_close(&c);
+        return status;
+    }
+    stapes__logf(log, STAPES_LOG_DEBUG, "%s: %s, %zu tensors", path,
+                 stapes__container_format_name(c), c->table.count);
+    *out = c;
+    return STAPES_OK;
+}
+
+void stapes__container_close(stapes__container **container) {
+    stapes__container *c = *container;
+    if (!c)
+        return;
+    *container = NULL;
+    stapes__table_free(&c->table);
+    for (size_t i = 0; i < c->n_blocks; i++)
+        free(c->blocks[i]);
+    free(c->blocks);
+    for (size_t i = 0; i < c->n_maps; i++)
+        stapes__map_close(&c->maps[i]);
+    free(c->maps);
+    json_decref(c->config);
+    json_decref(c->preprocessor);
+    json_decref(c->generation);
+    free(c->tokenizer_owned);
+    free(c->path);
+    free(c);
+}
+
+stapes__container_format stapes__container_get_format(const stapes__container *c) {
+    return c->format;
+}
+
+const char *stapes__container_format_name(const stapes__container *c) {
+    return c->format == STAPES__CONTAINER_NEMO ? "nemo" : "safetensors";
+}
+
+const char *stapes__container_path(const stapes__container *c) {
+    return c->path;
+}
+
+size_t stapes__container_count(const stapes__container *c) {
+    return c->table.count;
+}
+
+const stapes__tensor *stapes__container_at(const stapes__container *c, size_t index) {
+    return index < c->table.count ? &c->table.tensors[index] : NULL;
+}
+
+const stapes__tensor *stapes__container_find(const stapes__container *c, const char *name) {
+    return stapes__table_find(&c->table, name);
+}
+
+void stapes__container_release(const stapes__container *c, const stapes__tensor *tensor) {
+    uintptr_t at = (uintptr_t)tensor->data;
+    for (size_t i = 0; i < c->n_maps; i++) {
+        uintptr_t begin = (uintptr_t)c->maps[i].data;
+        if (at >= begin && at - begin < c->maps[i].size)
+            stapes__map_release(&c->maps[i], at - begin, tensor->bytes);
+    }
+}
+
+const json_t *stapes__container_config(const stapes__container *c) {
+    return c->config;
+}
+
+const json_t *stapes__container_preprocessor(const stapes__container *c) {
+    return c->preprocessor;
+}
+
+const json_t *stapes__container_generation(const stapes__container *c) {
+    return c->generation;
+}
+
+stapes__tokenizer_kind stapes__container_tokenizer(const stapes__container *c, const char **data,
+                                                   size_t *size) {
+    *data = c->tokenizer;
+    *size = c->tokenizer_size;
+    return c->tokenizer_kind;
+}
