@@ -39,7 +39,7 @@ vectors vectors_open(const char *folder)
     snprintf(relative, sizeof relative, "%s/case.json", folder);
     unsigned char *text = read_all(vectors_path(path, sizeof path, relative), &size);
     json_error_t error;
-    v.info = json_loadb((char *)text, size, 0, &error);
+    v.info = json_loadb((char *)text, size, JSON_ALLOW_NUL, &error);
     if (!v.info)
         fail_msg("%s: %s", path, error.text);
     free(text);
