@@ -16,9 +16,9 @@ typedef enum stapes__piece_type {
     STAPES__PIECE_NORMAL,
     STAPES__PIECE_UNKNOWN,
     STAPES__PIECE_CONTROL,
-    STAPES__PIECE_USER,   /* user-defined: atomic when encoding */
+    STAPES__PIECE_USER, /* user-defined: atomic when encoding */
     STAPES__PIECE_UNUSED,
-    STAPES__PIECE_BYTE    /* <0xE6> */
+    STAPES__PIECE_BYTE /* <0xE6> */
 } stapes__piece_type;
 
 /* Parses a SentencePiece model (protobuf). */
@@ -42,8 +42,11 @@ stapes_status stapes__tokenizer_open_tiktoken(stapes__tokenizer **out, const cha
 void stapes__tokenizer_close(stapes__tokenizer **tokenizer);
 
 size_t stapes__tokenizer_size(const stapes__tokenizer *t); /* pieces, without blank */
-/* NULL when id is outside. Byte-level vocabularies return "" for pieces with NUL; see _bytes. */
+/* NULL when id is outside. A byte-level piece may break off inside a character, and one that holds
+ * a NUL ends there; see _bytes. */
 const char *stapes__tokenizer_piece(const stapes__tokenizer *t, int32_t id);
+/* The bytes of a piece, not their text form; NULL when id is outside. */
+const char *stapes__tokenizer_bytes(const stapes__tokenizer *t, int32_t id, size_t *length);
 stapes__piece_type stapes__tokenizer_type(const stapes__tokenizer *t, int32_t id);
 /* -1 when there is no such piece. */
 int32_t stapes__tokenizer_find(const stapes__tokenizer *t, const char *piece);
@@ -53,8 +56,10 @@ bool stapes__tokenizer_special(const stapes__tokenizer *t, int32_t id);
 
 typedef enum stapes__decode_flags {
     STAPES__DECODE_PLAIN = 0,
-    STAPES__DECODE_SPECIALS = 1,  /* print <|...|> pieces; otherwise they are dropped */
-    STAPES__DECODE_NEMO_SPACE = 2 /* NeMo's rule: no space before punctuation of the vocabulary */
+    STAPES__DECODE_SPECIALS = 1,   /* print <|...|> pieces; otherwise they are dropped */
+    STAPES__DECODE_NEMO_SPACE = 2, /* NeMo's rule: no space before punctuation of the vocabulary */
+    STAPES__DECODE_UNKNOWN = 4     /* print <unk> as U+2047 between spaces; otherwise it is dropped.
+                                      SPECIALS prints it too */
 } stapes__decode_flags;
 
 /* Appends the text of ids; ids outside the vocabulary are dropped. Always valid UTF-8 (U+FFFD for
@@ -72,5 +77,9 @@ stapes_status stapes__tokenizer_encode(const stapes__tokenizer *t, const char *t
 /* True when `cp` is one of the vocabulary's punctuation characters (Unicode P*, from pieces not
  * starting with U+2581, '<', "##" or '['). */
 bool stapes__tokenizer_punctuation(const stapes__tokenizer *t, uint32_t cp);
+/* NeMo's rule as text to text: one white space before each punctuation character of the vocabulary
+ * is removed (NeMo PR 13353). `text` is valid UTF-8. */
+void stapes__tokenizer_nemo_space(const stapes__tokenizer *t, const char *text, size_t length,
+                                  stapes__buf *out);
 
 #endif
