@@ -23,7 +23,7 @@ typedef enum stapes__mel_edges {
 
 typedef struct stapes__mel_params {
     stapes__mel_recipe recipe;
-    int n_mels; /* 80 or 128, any 1..512 works */
+    int n_mels;                      /* 80 or 128, any 1..512 works */
     stapes__mel_normalize normalize; /* NeMo only */
     stapes__mel_edges edges;         /* NeMo only */
     double preemphasis;              /* NeMo: 0.97 */
@@ -46,8 +46,7 @@ size_t stapes__logmel_frames(const stapes__logmel *mel, size_t samples);
 /* Features of a whole utterance, normalised as the parameters say. out holds
  * frames(n) * n_mels floats. pool may be NULL; results do not depend on it. */
 stapes_status stapes__logmel_run(const stapes__logmel *mel, stapes__pool *pool,
-                                 const float *samples, size_t count, float *out,
-                                 stapes_error *err);
+                                 const float *samples, size_t count, float *out, stapes_error *err);
 /* The same before normalisation (NeMo) or before the range compression (Whisper: log10 of the
  * clamped power), frames [first, first + n) only: the piece that streaming is built from. */
 stapes_status stapes__logmel_raw(const stapes__logmel *mel, stapes__pool *pool,
