@@ -20,6 +20,8 @@ foreach(source IN LISTS STAPES_SOURCES)
   endforeach()
 endforeach()
 
+include(cmake/Hub.cmake)
+
 add_library(stapes_objects OBJECT ${STAPES_SOURCES})
 target_include_directories(stapes_objects PUBLIC ${PROJECT_SOURCE_DIR}/include
                                                  ${PROJECT_SOURCE_DIR}/src)
