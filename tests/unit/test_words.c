@@ -38,6 +38,7 @@ static const char *const PIECES[] = {
     "<0x97>",
     "<0xA5>",
     "<0x00>",
+    "-",
 };
 enum {
     UNK,
