@@ -7,7 +7,9 @@
 #include "weights/container_internal.h"
 #include "weights/detect.h"
 #include "weights/folder.h"
+#include "weights/nemo.h"
 #include "weights/safetensors.h"
+#include "weights/torch.h"
 
 stapes_status stapes__container_take_map(stapes__container *c, stapes__map map, stapes_error *err) {
     stapes__map *grown = stapes__realloc(c->maps, c->n_maps + 1, sizeof *grown);
@@ -49,6 +51,13 @@ static stapes_status open_file(stapes__container *c, const char *path, stapes_er
     switch (kind) {
     case STAPES__FILE_SAFETENSORS:
         return open_safetensors(c, path, err);
+    case STAPES__FILE_TAR:
+    case STAPES__FILE_GZIP:
+        c->format = STAPES__CONTAINER_NEMO;
+        return stapes__nemo_open_file(c, path, kind == STAPES__FILE_GZIP, err);
+    case STAPES__FILE_ZIP:
+        c->format = STAPES__CONTAINER_TORCH;
+        return stapes__torch_open_file(c, path, err);
     default:
         return stapes__detect_refuse(kind, path, err);
     }
@@ -126,7 +135,14 @@ stapes__container_format stapes__container_get_format(const stapes__container *c
 }
 
 const char *stapes__container_format_name(const stapes__container *c) {
-    return c->format == STAPES__CONTAINER_NEMO ? "nemo" : "safetensors";
+    switch (c->format) {
+    case STAPES__CONTAINER_NEMO:
+        return "nemo";
+    case STAPES__CONTAINER_TORCH:
+        return "torch";
+    default:
+        return "safetensors";
+    }
 }
 
 const char *stapes__container_path(const stapes__container *c) {

@@ -12,7 +12,8 @@
 
 typedef enum stapes__container_format {
     STAPES__CONTAINER_SAFETENSORS, /* Hugging Face folder or one file */
-    STAPES__CONTAINER_NEMO         /* .nemo: tar of YAML, torch checkpoint, tokenizer */
+    STAPES__CONTAINER_NEMO,        /* .nemo: tar of YAML, torch checkpoint, tokenizer */
+    STAPES__CONTAINER_TORCH        /* a torch checkpoint by itself (.pt) */
 } stapes__container_format;
 
 typedef enum stapes__tokenizer_kind {
@@ -31,7 +32,8 @@ stapes_status stapes__container_open(stapes__container **out, const char *path,
 void stapes__container_close(stapes__container **container);
 
 stapes__container_format stapes__container_get_format(const stapes__container *c);
-const char *stapes__container_format_name(const stapes__container *c); /* "safetensors", "nemo" */
+const char *
+stapes__container_format_name(const stapes__container *c); /* "safetensors", "nemo", "torch" */
 const char *stapes__container_path(const stapes__container *c);
 
 /* Tensors in file order, under the names the file uses. */

@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <utf8proc.h>
 
 #include "base/mem.h"
 #include "weights/naming.h"
@@ -12,9 +13,15 @@ enum { MAX_TENSORS = 1 << 20 };
 static bool name_allowed(const char *name, size_t length) {
     if (length == 0 || length > STAPES__MAX_NAME)
         return false;
-    for (size_t i = 0; i < length; i++)
-        if ((unsigned char)name[i] < 0x20 || name[i] == 0x7f)
+    const utf8proc_uint8_t *at = (const utf8proc_uint8_t *)name;
+    for (size_t left = length; left > 0;) {
+        utf8proc_int32_t code;
+        utf8proc_ssize_t step = utf8proc_iterate(at, (utf8proc_ssize_t)left, &code);
+        if (step <= 0 || code < 0x20 || code == 0x7f)
             return false;
+        at += step;
+        left -= (size_t)step;
+    }
     return true;
 }
 
@@ -22,7 +29,7 @@ static stapes_status check(const stapes__tensor *tensor, size_t length, stapes_e
     int shown = length > 80 ? 80 : (int)length;
     if (!name_allowed(tensor->name, length))
         return stapes__fail(err, STAPES_E_MODEL_DAMAGED,
-                            "tensor name '%.*s' is empty, longer than %d bytes or not printable",
+                            "tensor name '%.*s' is empty, longer than %d bytes or no plain text",
                             shown, tensor->name, STAPES__MAX_NAME);
     size_t elements, bytes;
     if (tensor->n_dims < 0 || tensor->n_dims > STAPES__MAX_DIMS ||

@@ -22,8 +22,8 @@ typedef struct stapes__table {
 } stapes__table;
 
 /* Adds a view. `tensor->name` need not be terminated: `length` bytes of it are copied. Refuses
- * (MODEL_DAMAGED) names that are empty, longer than 512 bytes or hold NUL or control characters,
- * more than 8 dimensions, and bytes != elements x size. */
+ * (MODEL_DAMAGED) names that are empty, longer than 512 bytes, not UTF-8 or hold control
+ * characters, more than 8 dimensions, and bytes != elements x size. */
 stapes_status stapes__table_add(stapes__table *table, const stapes__tensor *tensor, size_t length,
                                 stapes_error *err);
 
