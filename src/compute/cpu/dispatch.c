@@ -1,0 +1,29 @@
+/* The table of the CPU back end. */
+#include <string.h>
+
+#include "compute/cpu/attention.h"
+#include "compute/cpu/conv2d.h"
+#include "compute/cpu/conv_module.h"
+#include "compute/cpu/elementwise.h"
+#include "compute/cpu/gemm.h"
+#include "compute/cpu/lstm.h"
+#include "compute/cpu/norm.h"
+
+static void init_c(stapes__ops *ops) {
+    stapes__gemm_init_c(ops);
+    stapes__norm_init_c(ops);
+    stapes__attention_init_c(ops);
+    stapes__conv_module_init_c(ops);
+    stapes__conv2d_init_c(ops);
+    stapes__lstm_init_c(ops);
+    stapes__elementwise_init_c(ops);
+}
+
+void stapes__ops_cpu(stapes__ops *ops, const stapes__cpu *cpu, stapes__pool *pool) {
+    memset(ops, 0, sizeof *ops);
+    ops->pool = pool;
+    ops->cpu = *cpu;
+    ops->isa = STAPES__ISA_C;
+    init_c(ops);
+    ops->name = stapes__isa_name(ops->isa);
+}
