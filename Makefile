@@ -2,7 +2,7 @@
 BUILD ?= build
 SAMPLE ?= samples/stapes.flac
 
-.PHONY: all setup build run check check-data lint sanitize install clean
+.PHONY: all setup build run check lint sanitize sanitize-threads install clean
 
 all: build
 
@@ -18,6 +18,23 @@ run: build
 
 check: build
 	@ctest --test-dir $(BUILD) --output-on-failure
+
+# Memory and undefined-behaviour errors, then data races, over every test that is a program.
+SANITIZE = cmake -S . -G Ninja -DCMAKE_BUILD_TYPE=RelWithDebInfo
+
+sanitize: setup
+	@$(SANITIZE) -B build-asan -DSTAPES_SANITIZE=address,undefined >/dev/null
+	@cmake --build build-asan
+	@ctest --test-dir build-asan --output-on-failure -LE '^(cli|style)$$'
+
+sanitize-threads: setup
+	@$(SANITIZE) -B build-tsan -DSTAPES_SANITIZE=thread >/dev/null
+	@cmake --build build-tsan
+	@ctest --test-dir build-tsan --output-on-failure -R 'test_thread|test_session|test_fastconformer|kernels/'
+
+lint: build
+	@scripts/setup.sh lint
+	@scripts/lint.sh $(BUILD)
 
 install: build
 	@cmake --install $(BUILD)

@@ -35,6 +35,7 @@ typedef struct stapes_audio_info {
     const char *decoder;    /* "sndfile", "ffmpeg", "stream" */
 } stapes_audio_info;
 
+/* Fills the defaults named in the struct. */
 STAPES_API void stapes_audio_params_default(stapes_audio_params *params);
 
 /* Opens a file (UTF-8 path) or standard input ("-"). params may be NULL. On failure *out is NULL.
@@ -42,6 +43,7 @@ STAPES_API void stapes_audio_params_default(stapes_audio_params *params);
 STAPES_API stapes_status stapes_audio_open(stapes_audio **out, const char *path,
                                            const stapes_audio_params *params, stapes_error *error);
 
+/* Fills `info`; its strings live as long as the handle. */
 STAPES_API void stapes_audio_get_info(const stapes_audio *audio, stapes_audio_info *info);
 
 /* Reads up to `capacity` samples of 16 kHz mono; *count = 0 at the end. A file cut off in the

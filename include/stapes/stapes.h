@@ -94,6 +94,7 @@ typedef struct stapes_model_info {
     int32_t threads;
 } stapes_model_info;
 
+/* Fills the defaults named in the struct. */
 STAPES_API void stapes_model_params_default(stapes_model_params *params);
 
 /* Opens a model from a file, a folder, or a name known to the registry and present in the cache;
@@ -126,6 +127,7 @@ typedef struct stapes_session_params {
     void *progress_user;
 } stapes_session_params;
 
+/* Fills the defaults named in the struct. */
 STAPES_API void stapes_session_params_default(stapes_session_params *params);
 
 /* Opens a session on a model; params may be NULL. On failure *out is NULL. */
