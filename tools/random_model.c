@@ -1,8 +1,9 @@
 /* Writes a Hugging Face style ParakeetForTDT folder with random weights, by default of exactly the
  * shapes of parakeet-tdt-0.6b-v3 (723 tensors, 627 million parameters), so that loading, memory
  * and speed of full-size models can be measured without having one. Nothing sensible comes out of
- * it as text. Weights are N(0, 1/fan_in), norms near 1, and the blank's bias is set so that about
- * half of the steps emit nothing; activations stay finite. The same seed gives the same bytes. */
+ * it as text. Weights are N(0, 1/fan_in) and norms near 1, so that activations stay finite; with
+ * the default bias of the blank some tokens come out (raise it for fewer, lower it for more). The
+ * same seed gives the same bytes. */
 #include <errno.h>
 #include <jansson.h>
 #include <math.h>
@@ -423,7 +424,7 @@ static const char usage[] =
     "usage: random_model [options] FOLDER\n"
     "  --layers N (24)  --width N (1024)  --heads N (8)  --ffn N (4 x width)  --mel N (128)\n"
     "  --channels N (256)  --kernel N (9)  --vocab N (8192)  --predictor-layers N (2)\n"
-    "  --hidden N (640)  --durations N (5)  --seed N (1)  --blank-bias X (4)\n"
+    "  --hidden N (640)  --durations N (5)  --seed N (1)  --blank-bias X (2.8)\n"
     "  --dtype f32|f16|bf16 (f32)  --bias (linear and convolution biases, scaled input)\n"
     "  --dry-run (only count)\n";
 
@@ -520,7 +521,7 @@ int main(int argc, char **argv) {
                  .hidden = 640,
                  .durations = 5,
                  .seed = 1,
-                 .blank_bias = 4,
+                 .blank_bias = 2.8,
                  .dtype = STAPES__F32};
     if (!parse(&o, argc, argv)) {
         fputs(usage, stderr);
