@@ -359,6 +359,9 @@ static stapes_status normalise(const stapes__tokenizer *t, const char *text, siz
         mapped = (char *)bytes;
         text = mapped;
         length = (size_t)n;
+        for (size_t i = 0; t->squeeze && i < length; i++) /* nmt_nfkc: tabs and line ends too */
+            if (mapped[i] >= '\t' && mapped[i] <= '\r')
+                mapped[i] = ' ';
     }
     size_t at = 0, end = length;
     if (t->squeeze) {

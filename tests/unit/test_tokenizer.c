@@ -422,7 +422,7 @@ static void reads_line_forms(void **state) {
 
 static void reads_rank_files(void **state) {
     (void)state;
-    static const char text[] = "aA== 0\naQ== 1\nIA== 2\naGk= 3\nIGhp 4\n";
+    static const char text[] = "aA== 0\naQ== 1\nIA== 2\naGk= 3\nIGhp 4\n= 5\n";
     stapes__tokenizer *t;
     stapes_error err = {0};
     assert_ok(stapes__tokenizer_open_tiktoken(&t, text, sizeof text - 1, &err), err);
@@ -438,6 +438,60 @@ static void reads_rank_files(void **state) {
     assert_int_equal(stapes__tokenizer_open_tiktoken(&t, "aA= 0\n", 6, &err),
                      STAPES_E_MODEL_DAMAGED);
     assert_null(t);
+}
+
+/* A unigram model in memory: pieces with scores, <unk>, and the name of its normaliser. */
+static void encodes_unigram(void **state) {
+    (void)state;
+    static const struct {
+        const char *text;
+        float score;
+        char type;
+    } list[] = {{"<unk>", 0, 2},
+                {"\xe2\x96\x81", -4, 1},
+                {"a", -3, 1},
+                {"b", -3, 1},
+                {"\xe2\x96\x81"
+                 "ab",
+                 -5, 1},
+                {"ba", -3.5f, 1},
+                {"<|en|>", 0, 4},
+                {"fi", -1, 1}};
+    stapes__buf model = {0};
+    for (size_t i = 0; i < sizeof list / sizeof *list; i++) {
+        unsigned char head[4] = {0x0a, (unsigned char)(strlen(list[i].text) + 9), 0x0a,
+                                 (unsigned char)strlen(list[i].text)};
+        unsigned char tail[7] = {0x15, 0, 0, 0, 0, 0x18, (unsigned char)list[i].type};
+        memcpy(tail + 1, &list[i].score, 4); /* the format is little-endian, as the host is */
+        stapes__buf_append(&model, head, 4);
+        stapes__buf_puts(&model, list[i].text);
+        stapes__buf_append(&model, tail, 7);
+    }
+    static const char rules[] = "\x12\x02\x18\x01\x1a\x0a\x0a\x08nmt_nfkc";
+    stapes__buf_append(&model, rules, sizeof rules - 1);
+    stapes__tokenizer *t;
+    stapes_error err = {0};
+    assert_ok(stapes__tokenizer_open_sentencepiece(&t, model.data, model.length, &err), err);
+    stapes__buf_free(&model);
+    static const struct {
+        const char *text;
+        int32_t ids[6];
+        size_t count;
+    } cases[] = {
+        {"ab", {4}, 1},                      /* -5 beats -4-3-3 */
+        {"aba", {4, 2}, 2},                  /* -8 beats -10.5 */
+        {" a\tb<|en|>", {1, 2, 1, 3, 6}, 5}, /* folded space, atomic piece */
+        {"\xef\xac\x81?!", {1, 7, 0}, 3},    /* the ligature by NFKC, one <unk> for two */
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        int32_t *ids;
+        size_t n;
+        assert_ok(stapes__tokenizer_encode(t, cases[i].text, &ids, &n, &err), err);
+        if (n != cases[i].count || memcmp(ids, cases[i].ids, n * sizeof *ids) != 0)
+            fail_msg("\"%s\" is encoded otherwise", cases[i].text);
+        free(ids);
+    }
+    stapes__tokenizer_close(&t);
 }
 
 static void refuses_damage(void **state) {
@@ -485,6 +539,7 @@ int main(void) {
         cmocka_unit_test(reads_byte_level_json),
         cmocka_unit_test(reads_line_forms),
         cmocka_unit_test(reads_rank_files),
+        cmocka_unit_test(encodes_unigram),
         cmocka_unit_test(refuses_damage),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
