@@ -285,7 +285,7 @@ static void test_bad_tensors(void **state) {
 
 static void put_le(stapes__buf *b, uint64_t value, int bytes) {
     for (int i = 0; i < bytes; i++)
-        stapes__buf_append(b, &(char){(char)(value >> 8 * i)}, 1);
+        stapes__buf_append(b, &(char){(char)(i < 8 ? value >> 8 * i : 0)}, 1);
 }
 
 typedef struct member {
