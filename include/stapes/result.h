@@ -82,7 +82,7 @@ typedef struct stapes_write_params {
     bool paragraph;       /* txt: one paragraph instead of one line per segment. Default false */
     bool timestamps;      /* txt: "[start --> end]  text" lines. Default false */
     int32_t max_line;     /* srt, vtt: characters per line, 0 = unlimited. Default 0 */
-    int32_t first_number; /* srt: number of the first cue. Default 1 */
+    int32_t first_number; /* srt: number of the first cue; 0 counts as 1. Default 1 */
     const char *source;   /* file name for json and ctm. Default "" */
     const struct stapes_model_info *model; /* for json; may be NULL */
 } stapes_write_params;

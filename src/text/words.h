@@ -12,7 +12,11 @@ typedef struct stapes__raw_token {
     float logit, logprob, confidence;
 } stapes__raw_token;
 
-typedef enum stapes__head_kind { STAPES__HEAD_TDT, STAPES__HEAD_RNNT, STAPES__HEAD_CTC } stapes__head_kind;
+typedef enum stapes__head_kind {
+    STAPES__HEAD_TDT,
+    STAPES__HEAD_RNNT,
+    STAPES__HEAD_CTC
+} stapes__head_kind;
 
 typedef struct stapes__words_params {
     const stapes__tokenizer *tokenizer; /* kept, not owned */
@@ -20,10 +24,10 @@ typedef struct stapes__words_params {
     double frame_seconds;               /* 0.08 */
     double segment_gap;                 /* seconds; 0 = punctuation alone ends a segment */
     bool nemo_text;
-    int32_t channel;                    /* -1 = mixed */
-    double max_word_tail;               /* a word's end is at most this many seconds after its last
-                                           token's start (durations on a blank tail swallow
-                                           silence); raw times are kept. 0 = no trimming */
+    int32_t channel;      /* -1 = mixed */
+    double max_word_tail; /* a word's end is at most this many seconds after its last
+                             token's start (durations on a blank tail swallow
+                             silence); raw times are kept. 0 = no trimming */
 } stapes__words_params;
 
 typedef struct stapes__words stapes__words;
