@@ -5,6 +5,9 @@
 
 #define COMMANDS(X)                                                                                \
     X(transcribe)                                                                                  \
+    X(pull)                                                                                        \
+    X(models)                                                                                      \
+    X(inspect)                                                                                     \
     X(help)                                                                                        \
     X(completion)                                                                                  \
     X(man)
