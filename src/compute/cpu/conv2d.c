@@ -72,7 +72,7 @@ static void frame_c(const stapes__conv2d *c, const float *const rows[3], size_t 
                         channels_in == 1, c->weight + (3 * time + tap) * c->channels, y);
         }
         for (size_t i = 0; c->relu && i < c->channels; i++)
-            y[i] = y[i] > 0.0f ? y[i] : 0.0f;
+            y[i] = y[i] < 0.0f ? 0.0f : y[i];
     }
 }
 

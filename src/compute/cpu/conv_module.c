@@ -13,35 +13,40 @@ enum {
 typedef struct conv_job {
     const stapes__conv_module_kernels *kernels;
     const stapes__conv_module *c;
-    float *scratch; /* [workers][BLOCK_ROWS + kernel - 1][d] */
+    float *scratch; /* [workers][BLOCK_ROWS + kernel - 1][row_stride] */
 } conv_job;
+
+/* Whole cache lines and one more: with a power of two, the same channel of all rows would fall
+ * into one set of the first cache. */
+static size_t row_stride(const stapes__conv_module *c) {
+    return ((c->d + 15) & ~(size_t)15) + 16;
+}
 
 /* Output rows [t0, t1) of a span, t1 - t0 <= BLOCK_ROWS. */
 static void conv_block(const conv_job *job, const stapes__span *span, size_t t0, size_t t1,
                        float *gated) {
     const stapes__conv_module *c = job->c;
-    size_t d = c->d;
+    size_t d = c->d, ld = row_stride(c);
     for (size_t i = 0; i < t1 - t0 + c->kernel - 1; i++) {
         size_t t = t0 + i; /* row t - pad_left of the span */
         if (t >= c->pad_left && t - c->pad_left < span->count)
-            job->kernels->glu(c->x + (span->first + t - c->pad_left) * 2 * d, d, gated + i * d);
+            job->kernels->glu(c->x + (span->first + t - c->pad_left) * 2 * d, d, gated + i * ld);
         else
-            memset(gated + i * d, 0, d * sizeof *gated);
+            memset(gated + i * ld, 0, d * sizeof *gated);
     }
-    for (size_t t = t0; t < t1; t++) {
-        float *y = c->y + (span->first + t) * d;
-        job->kernels->taps(c, gated + (t - t0) * d, !c->norm_gain, y);
-        if (c->norm_gain) {
-            job->kernels->norm(y, d, c->norm_gain, c->norm_bias, c->norm_eps, y);
-            job->kernels->silu(y, d);
-        }
+    float *y = c->y + (span->first + t0) * d;
+    job->kernels->taps(c, gated, ld, t1 - t0, !c->norm_gain, y);
+    for (size_t t = t0; c->norm_gain && t < t1; t++, y += d) {
+        job->kernels->norm(y, d, c->norm_gain, c->norm_bias, c->norm_eps, y);
+        job->kernels->silu(y, d);
     }
 }
 
 /* Items count the rows of all spans. */
 static void conv_rows(void *arg, size_t first, size_t count, int worker) {
     const conv_job *job = arg;
-    float *gated = job->scratch + (size_t)worker * (BLOCK_ROWS + job->c->kernel - 1) * job->c->d;
+    float *gated =
+        job->scratch + (size_t)worker * (BLOCK_ROWS + job->c->kernel - 1) * row_stride(job->c);
     for (size_t s = 0; s < job->c->n_spans && count > 0; s++) {
         const stapes__span *span = &job->c->spans[s];
         if (first >= span->count) {
@@ -64,7 +69,7 @@ bool stapes__conv_module_run(const stapes__conv_module_kernels *kernels, const s
     stapes__arena_mark mark = stapes__arena_save(scratch);
     conv_job job = {kernels, c, NULL};
     job.scratch = stapes__arena_floats(scratch, (size_t)stapes__pool_threads(ops->pool) *
-                                                    (BLOCK_ROWS + c->kernel - 1) * c->d);
+                                                    (BLOCK_ROWS + c->kernel - 1) * row_stride(c));
     if (!job.scratch) {
         stapes__arena_restore(scratch, mark);
         return false;
@@ -86,14 +91,17 @@ static void silu_c(float *y, size_t d) {
         y[i] = y[i] / (1.0f + expf(-y[i]));
 }
 
-static void taps_c(const stapes__conv_module *c, const float *gated, bool silu, float *y) {
-    for (size_t i = 0; i < c->d; i++)
-        y[i] = c->bias ? c->bias[i] : 0.0f;
-    for (size_t tap = 0; tap < c->kernel; tap++)
+static void taps_c(const stapes__conv_module *c, const float *gated, size_t ld, size_t rows,
+                   bool silu, float *y) {
+    for (size_t t = 0; t < rows; t++, y += c->d) {
         for (size_t i = 0; i < c->d; i++)
-            y[i] += c->weight[tap * c->d + i] * gated[tap * c->d + i];
-    if (silu)
-        silu_c(y, c->d);
+            y[i] = c->bias ? c->bias[i] : 0.0f;
+        for (size_t tap = 0; tap < c->kernel; tap++)
+            for (size_t i = 0; i < c->d; i++)
+                y[i] += c->weight[tap * c->d + i] * gated[(t + tap) * ld + i];
+        if (silu)
+            silu_c(y, c->d);
+    }
 }
 
 static const stapes__conv_module_kernels kernels_c = {

@@ -12,8 +12,10 @@
 typedef struct stapes__conv_module_kernels {
     /* y[d] = x[0, d) * sigmoid(x[d, 2d)) */
     void (*glu)(const float *x, size_t d, float *y);
-    /* y[d] = bias + sum over taps; gated rows are d apart. silu: applied at the end. */
-    void (*taps)(const stapes__conv_module *c, const float *gated, bool silu, float *y);
+    /* y[rows, d] = bias + sum over taps of gated rows t, t + 1, ..., which are ld apart; silu:
+     * applied at the end. */
+    void (*taps)(const stapes__conv_module *c, const float *gated, size_t ld, size_t rows,
+                 bool silu, float *y);
     stapes__norm_row_fn norm;
     void (*silu)(float *y, size_t d);
 } stapes__conv_module_kernels;

@@ -29,7 +29,7 @@ void stapes__add_relu_run(stapes__add_relu_row_fn row, const stapes__ops *ops, c
 static void add_relu_row_c(const float *a, const float *b, size_t n, float *out) {
     for (size_t i = 0; i < n; i++) {
         float sum = a[i] + b[i];
-        out[i] = sum > 0.0f ? sum : 0.0f;
+        out[i] = sum < 0.0f ? 0.0f : sum;
     }
 }
 

@@ -182,7 +182,7 @@ static void tile_c(size_t rows, size_t kb, const float *a, const float *b, float
 static float activate(float x, stapes__act act) {
     switch (act) {
     case STAPES__ACT_RELU:
-        return x > 0.0f ? x : 0.0f;
+        return x < 0.0f ? 0.0f : x;
     case STAPES__ACT_SILU:
         return x / (1.0f + expf(-x));
     case STAPES__ACT_GELU:

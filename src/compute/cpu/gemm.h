@@ -53,6 +53,10 @@ static inline size_t stapes__tile_row(size_t m, size_t tiles, size_t index) {
     return m * index / tiles;
 }
 
+/* The kernels themselves, for families built over them. */
+const stapes__gemm_kernels *stapes__gemm_kernels_avx2(void);
+const stapes__gemm_kernels *stapes__gemm_kernels_avx512(void);
+
 void stapes__gemm_init_c(stapes__ops *ops);
 void stapes__gemm_init_avx2(stapes__ops *ops);
 void stapes__gemm_init_avx512(stapes__ops *ops);
