@@ -46,7 +46,8 @@ typedef struct cli_option {
     const char *fallback; /* default shown in the help, NULL = none worth saying */
     const char *choices;  /* space-separated; also offered by the completions */
     const char *aliases;  /* space-separated, as typed with dashes; "-otxt=txt" stands for the
-                             option with the value txt and takes no argument */
+                             option with the value txt and takes no argument; "-nt=no"
+                             clears a flag */
     double min, max;      /* CLI_INT, CLI_NUMBER, CLI_TIME: checked when min < max */
     bool hidden;          /* understood, left out of the help */
 } cli_option;
@@ -189,8 +190,8 @@ bool cli_stopping(const cli *c);
  * already. One at a time; NULL takes it away. fn may not be running when this returns. */
 void cli_on_stop(cli *c, void (*fn)(void *user), void *user);
 /* Makes a blocked reader of standard input see its end when the program is asked to stop, where
- * standard input is a pipe or a terminal. Call before the first read. */
-void cli_guard_stdin(cli *c);
+ * standard input is a pipe or a terminal: then true. Call before the first read. */
+bool cli_guard_stdin(cli *c);
 /* Used by main alone. */
 cli_stop *cli_stop_open(cli *c);
 void cli_stop_close(cli_stop *stop);
@@ -210,7 +211,8 @@ typedef struct cli_progress cli_progress;
 cli_progress *cli_progress_open(cli *c, cli_unit unit, const char *label);
 /* total <= 0 = not known. Any thread; drawn at most ten times a second. */
 void cli_progress_update(cli_progress *p, double done, double total);
-void cli_progress_label(cli_progress *p, const char *label);
+/* Another label, and the clock starts again: the next of several tasks. */
+void cli_progress_restart(cli_progress *p, const char *label);
 /* Takes the bar off the screen so that a line can be written; the next update draws it again. */
 void cli_progress_clear(cli_progress *p);
 void cli_progress_close(cli_progress *p);

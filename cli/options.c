@@ -339,7 +339,7 @@ static int set_value(const tables *t, const found *f, const char *as, const char
         return no_memory(t);
     switch (option->type) {
     case CLI_FLAG:
-        *(bool *)(void *)target = !f->negated;
+        *(bool *)(void *)target = !f->negated && strcmp(value, "no") != 0;
         return 0;
     case CLI_TEXT:
         *(const char **)(void *)target = value;

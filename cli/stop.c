@@ -148,17 +148,19 @@ static void *pump_input(void *user) {
     return NULL;
 }
 
-void cli_guard_stdin(cli *c) {
+bool cli_guard_stdin(cli *c) {
     struct stat info;
     int ends[2];
-    if (!c->stop || c->stop->has_pump || fstat(STDIN_FILENO, &info) != 0 || S_ISREG(info.st_mode))
-        return;
+    if (c->stop && c->stop->has_pump)
+        return true;
+    if (!c->stop || fstat(STDIN_FILENO, &info) != 0 || S_ISREG(info.st_mode))
+        return false;
     int source = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3);
     if (source < 0)
-        return;
+        return false;
     if (pipe2(ends, O_CLOEXEC) != 0) {
         close(source);
-        return;
+        return false;
     }
     fcntl(ends[1], F_SETFL, O_NONBLOCK);
     c->stop->source = source;
@@ -172,4 +174,5 @@ void cli_guard_stdin(cli *c) {
         c->stop->has_pump = true;
     }
     close(ends[0]);
+    return c->stop->has_pump;
 }
