@@ -211,6 +211,7 @@ typedef struct cli_progress cli_progress;
 cli_progress *cli_progress_open(cli *c, cli_unit unit, const char *label);
 /* total <= 0 = not known. Any thread; drawn at most ten times a second. */
 void cli_progress_update(cli_progress *p, double done, double total);
+void cli_progress_label(cli_progress *p, const char *label);
 /* Another label, and the clock starts again: the next of several tasks. */
 void cli_progress_restart(cli_progress *p, const char *label);
 /* Takes the bar off the screen so that a line can be written; the next update draws it again. */

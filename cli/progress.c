@@ -143,6 +143,14 @@ void cli_progress_update(cli_progress *p, double done, double total) {
     pthread_mutex_unlock(&p->lock);
 }
 
+void cli_progress_label(cli_progress *p, const char *label) {
+    if (!p)
+        return;
+    pthread_mutex_lock(&p->lock);
+    set_label(p, label);
+    pthread_mutex_unlock(&p->lock);
+}
+
 void cli_progress_restart(cli_progress *p, const char *label) {
     if (!p)
         return;
