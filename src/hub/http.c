@@ -117,6 +117,17 @@ static void take_header(hop *h, const char *line, size_t name_length, const char
     }
 }
 
+static bool has_body(long status) {
+    return status == 200 || status == 206;
+}
+
+static stapes_status begin_once(hop *h) {
+    if (h->begun)
+        return STAPES_OK;
+    h->begun = true;
+    return h->sink->begin(h->sink->user, h->reply);
+}
+
 static size_t on_header(char *line, size_t size, size_t count, void *user) {
     hop *h = user;
     size_t total = size * count, length = total;
@@ -125,6 +136,12 @@ static size_t on_header(char *line, size_t size, size_t count, void *user) {
     if (length >= 5 && strncmp(line, "HTTP/", 5) == 0) {
         reset_hop_headers(h->reply);
         return total;
+    }
+    if (length == 0) { /* the headers are complete */
+        curl_easy_getinfo(h->curl, CURLINFO_RESPONSE_CODE, &h->reply->status);
+        if (has_body(h->reply->status))
+            h->stopped = begin_once(h);
+        return h->stopped == STAPES_OK ? total : 0;
     }
     const char *colon = memchr(line, ':', length);
     if (!colon)
@@ -139,17 +156,6 @@ static size_t on_header(char *line, size_t size, size_t count, void *user) {
 }
 
 /* ---- body ----------------------------------------------------------------------------------- */
-
-static bool has_body(long status) {
-    return status == 200 || status == 206;
-}
-
-static stapes_status begin_once(hop *h) {
-    if (h->begun)
-        return STAPES_OK;
-    h->begun = true;
-    return h->sink->begin(h->sink->user, h->reply);
-}
 
 static size_t on_data(char *bytes, size_t size, size_t count, void *user) {
     hop *h = user;
