@@ -87,21 +87,34 @@ static bool matches(const stapes__runes *text, size_t at, const rule *wanted) {
            stapes__runes_boundary(text, at + strlen(wanted->literal));
 }
 
+/* The first place from `at` where one of `count` alternatives matches, and which; length if none.
+ */
+static size_t find(const stapes__runes *text, size_t at, const rule *alternatives, size_t count,
+                   const rule **found) {
+    for (; at < text->length; at++)
+        for (size_t k = 0; k < count; k++)
+            if (text->at[at] == (unsigned char)alternatives[k].literal[0] &&
+                matches(text, at, &alternatives[k])) {
+                *found = &alternatives[k];
+                return at;
+            }
+    return text->length;
+}
+
 /* One pass in which the first of `count` alternatives that matches at a place is replaced. */
 static void replace(stapes__runes *text, const rule *alternatives, size_t count) {
+    const rule *found = NULL;
+    size_t start = 0, at = find(text, 0, alternatives, count, &found);
+    if (at == text->length)
+        return; /* most rules do not occur */
     stapes__runes out = {0};
-    for (size_t i = 0; i < text->length;) {
-        size_t k = 0;
-        while (k < count && !matches(text, i, &alternatives[k]))
-            k++;
-        if (k == count) {
-            stapes__runes_push(&out, text->at[i++]);
-            continue;
-        }
-        const rule *found = &alternatives[k];
+    while (at < text->length) {
+        stapes__runes_append(&out, text->at + start, at - start);
         stapes__runes_from_utf8(&out, found->replacement, strlen(found->replacement));
-        i += strlen(found->literal);
+        start = at + strlen(found->literal);
+        at = find(text, start, alternatives, count, &found);
     }
+    stapes__runes_append(&out, text->at + start, text->length - start);
     take(text, &out);
 }
 
