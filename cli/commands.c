@@ -8,6 +8,7 @@
     X(pull)                                                                                        \
     X(models)                                                                                      \
     X(inspect)                                                                                     \
+    X(eval)                                                                                        \
     X(help)                                                                                        \
     X(completion)                                                                                  \
     X(man)
