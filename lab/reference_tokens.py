@@ -14,6 +14,7 @@ JSON lines, gzip-compressed: a first line {"meta": ...}, then one object per cli
   path, seconds, frames (encoder frames), ids, at (frame of each token), durations,
   margins (per token: the smallest top-1/top-2 distance, over both heads, of the decisions since the token
   before; one more value for what follows the last token), margin (the smallest), text,
+  words (hits, substitutions, deletions, insertions after normalisation),
   extractor (only where its ids differ): ids, margin
 
 Needs PyPI's torch, transformers, librosa, soundfile, soxr, jiwer, openai-whisper, sentencepiece.
@@ -144,7 +145,8 @@ class Greedy:
         return ids, at, durations, margins
 
     def text(self, ids):
-        return self.processor.tokenizer.decode(ids, skip_special_tokens=True).strip()
+        # grouping, the tokenizer's default, is CTC's rule: it would drop doubled tokens here
+        return self.processor.tokenizer.decode(ids, skip_special_tokens=True, group_tokens=False).strip()
 
     def generate(self, features, mask):
         """Ids of transformers' own generate(), for comparison."""
@@ -173,16 +175,24 @@ def recognise(greedy, samples):
     return record
 
 
-def word_errors(references, texts):
+def word_counts(references, texts):
+    """[hits, substitutions, deletions, insertions] of every clip."""
     import jiwer
     from whisper.normalizers import EnglishTextNormalizer
 
-    normalise = EnglishTextNormalizer()
-    out = jiwer.process_words([normalise(r) for r in references], [normalise(t) for t in texts])
-    words = out.hits + out.substitutions + out.deletions
+    normalise, counts = EnglishTextNormalizer(), []
+    for reference, text in zip(references, texts):
+        out = jiwer.process_words(normalise(reference), normalise(text))
+        counts.append([out.hits, out.substitutions, out.deletions, out.insertions])
+    return counts
+
+
+def word_errors(counts, texts):
+    hits, substitutions, deletions, insertions = np.sum(counts, axis=0).tolist()
+    words = hits + substitutions + deletions
     return {
-        "wer": out.wer, "words": words, "substitutions": out.substitutions,
-        "deletions": out.deletions, "insertions": out.insertions,
+        "wer": (substitutions + deletions + insertions) / words, "words": words,
+        "substitutions": substitutions, "deletions": deletions, "insertions": insertions,
         "empty": sum(1 for t in texts if not t.strip()),
     }  # fmt: skip
 
@@ -229,12 +239,16 @@ def main():
     references = [row["text"] for row in rows]
     texts = [r["text"] for r in records]
     other = [r.get("extractor", r)["text"] for r in records]
+    counts = word_counts(references, texts)
+    for record, count in zip(records, counts):
+        record["words"] = count
     meta = {
         "model": os.path.basename(os.path.abspath(options.model)),
         "weights_sha256": sha256(os.path.join(options.model, "model.safetensors")),
         "set": options.set, "clips": len(records), "seconds": round(sum(r["seconds"] for r in records), 3),
         "max_symbols": MAX_SYMBOLS, "versions": versions(), "normaliser": "whisper english",
-        "formula": word_errors(references, texts), "extractor": word_errors(references, other),
+        "formula": word_errors(counts, texts),
+        "extractor": word_errors(word_counts(references, other), other),
         "differing": sum(1 for r in records if "extractor" in r),
         "compared_with_generate": min(options.check, len(rows)),
     }  # fmt: skip
