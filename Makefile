@@ -2,7 +2,7 @@
 BUILD ?= build
 SAMPLE ?= samples/stapes.flac
 
-.PHONY: all setup build run check lint sanitize sanitize-threads install clean
+.PHONY: all setup build run check check-data lint sanitize sanitize-threads install clean
 
 all: build
 
@@ -18,6 +18,10 @@ run: build
 
 check: build
 	@ctest --test-dir $(BUILD) --output-on-failure
+
+# Needs recordings that are not in the repository: $$STAPES_DATA, else ../shared/data.
+check-data: build
+	@scripts/check_data.py --stapes $(BUILD)/stapes $(if $(SUBSET),--subset $(SUBSET))
 
 # Memory and undefined-behaviour errors, then data races, over every test that is a program.
 SANITIZE = cmake -S . -G Ninja -DCMAKE_BUILD_TYPE=RelWithDebInfo
