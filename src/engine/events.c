@@ -33,6 +33,7 @@ static void drop_stale_partial(stapes_session *s) {
 
 stapes_status stapes__events_after_window(stapes_session *s, bool last, stapes_error *err) {
     if (last) {
+        stapes__words_set_end(s->words, (double)(s->base + (int64_t)s->count) / 16000.0);
         stapes_status status = stapes__words_finish(s->words, err);
         if (status != STAPES_OK)
             return status;
@@ -97,6 +98,10 @@ void stapes__session_conclude(stapes_session *s) {
                              "the decoder was moved on %d time%s after too many labels on one "
                              "frame",
                              forced, forced == 1 ? "" : "s");
+    if (s->specials > 0)
+        stapes__session_warn(s, "special_tokens",
+                             "%d control token%s left out of the text; the token list has them",
+                             s->specials, s->specials == 1 ? " was" : "s were");
     if (!empty)
         return;
     if (seconds < 0.02)

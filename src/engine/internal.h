@@ -89,6 +89,7 @@ struct stapes_session {
     int64_t clipped;
     stapes_timing timing;
     int32_t n_windows;
+    int32_t specials; /* control tokens the decoder emitted, language tags apart */
 
     stapes__event_item *events; /* ring: [event_head, event_count) */
     size_t event_head, event_count, event_capacity;

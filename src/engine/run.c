@@ -82,6 +82,17 @@ static stapes_status encode(batch *b, stapes__arena *scratch) {
     return status;
 }
 
+/* Control pieces are no text; a language tag such as <|en|> or <en-US> is expected. */
+static int32_t count_specials(const stapes_session *s) {
+    int32_t count = 0;
+    for (size_t i = 0; i < s->tokens.count; i++) {
+        const char *piece = stapes__tokenizer_piece(s->model->tokenizer, s->tokens.items[i].id);
+        bool tag = piece && strlen(piece) <= 7 && piece[0] == '<';
+        count += stapes__tokenizer_special(s->model->tokenizer, s->tokens.items[i].id) && !tag;
+    }
+    return count;
+}
+
 /* Decodes the chunk's frames of one session and hands the tokens on. */
 static stapes_status decode(batch *b, size_t i, stapes__arena *scratch) {
     stapes_session *s = b->sessions[i];
@@ -101,6 +112,7 @@ static stapes_status decode(batch *b, size_t i, stapes__arena *scratch) {
                            &s->tokens, scratch, b->err);
     if (status == STAPES_OK && s->tokens.count > 0)
         status = stapes__words_push(s->words, s->tokens.items, s->tokens.count, b->err);
+    s->specials += count_specials(s);
     s->timing.decode += stapes__now() - began;
     return status;
 }

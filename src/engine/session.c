@@ -170,7 +170,7 @@ void stapes_session_reset(stapes_session *s) {
     s->peak = 0;
     s->clipped = 0;
     s->timing = (stapes_timing){0};
-    s->n_windows = 0;
+    s->n_windows = s->specials = 0;
     s->progress_total = 0;
     atomic_store(&s->abort, false);
 }

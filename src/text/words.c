@@ -47,6 +47,7 @@ struct stapes__words {
     size_t n_segments, segments_capacity;
     stapes__blocks texts;
 
+    double end; /* of the recording, INFINITY while it goes on */
     open_word word;
     size_t mark;                        /* index + 1 of a lone mark not yet decided, 0 = none */
     size_t segment_token, segment_word; /* where the segment in progress begins */
@@ -63,7 +64,12 @@ stapes_status stapes__words_open(stapes__words **out, const stapes__words_params
     if (!w)
         return stapes__fail_memory(err, "the word builder");
     w->params = *params;
+    w->end = INFINITY;
     return STAPES_OK;
+}
+
+void stapes__words_set_end(stapes__words *w, double seconds) {
+    w->end = seconds;
 }
 
 void stapes__words_close(stapes__words **words) {
@@ -90,6 +96,7 @@ void stapes__words_reset(stapes__words *w) {
     w->partial.length = 0;
     w->partial_tokens = w->partial_segments = 0;
     w->language[0] = 0;
+    w->end = INFINITY;
 }
 
 /* Room for one more element; *list may move. */
@@ -245,6 +252,7 @@ static stapes_word word_times(const stapes__words *w, double limit) {
     if (tail > 0)
         word.end = fmin(word.end, last->start + tail);
     /* A token of duration 0 still has a frame to be heard in, where there is room. */
+    limit = fmin(limit, w->end);
     word.end = fmin(fmax(word.end, word.start + unit), fmax(limit, word.start));
     return word;
 }

@@ -40,6 +40,9 @@ void stapes__words_reset(stapes__words *words);
 /* Adds decoded tokens. Special tokens are kept in the token list and left out of the text. */
 stapes_status stapes__words_push(stapes__words *words, const stapes__raw_token *tokens,
                                  size_t count, stapes_error *err);
+/* The recording ends here: words after this call do not reach beyond (a duration predicted on the
+ * last frame may). Forgotten by reset. */
+void stapes__words_set_end(stapes__words *words, double seconds);
 /* No more tokens: closes the open segment. */
 stapes_status stapes__words_finish(stapes__words *words, stapes_error *err);
 
