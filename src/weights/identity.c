@@ -37,8 +37,11 @@ stapes_status stapes__container_identity(const stapes__container *c, char hex[65
     bool ok = hash && EVP_DigestInit_ex(hash, EVP_sha256(), NULL) == 1;
     for (size_t i = 0; ok && i < c->table.count; i++) {
         const stapes__table_key *key = &c->table.by_canonical[i];
-        if (counted(key->name))
-            ok = hash_tensor(hash, key->name, &c->table.tensors[key->index]);
+        const stapes__tensor *tensor = &c->table.tensors[key->index];
+        if (counted(key->name)) {
+            ok = hash_tensor(hash, key->name, tensor);
+            stapes__container_release(c, tensor); /* so that memory stays flat */
+        }
     }
     unsigned char digest[EVP_MAX_MD_SIZE];
     unsigned length = 0;

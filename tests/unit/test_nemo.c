@@ -147,6 +147,23 @@ static void test_folder_and_gzip(void **state) {
     temp_dir_remove(folder);
 }
 
+/* A checkpoint by itself, written by torch: {"dims": {...}, "model_state_dict": {...}}. */
+static void test_checkpoint(void **state) {
+    (void)state;
+    stapes__container *c = open_path(STAPES_TEST_SOURCE "/tests/fuzz/corpus/torch_zip/whisper");
+    assert_string_equal(stapes__container_format_name(c), "torch");
+    assert_int_equal(json_integer_value(at(stapes__container_config(c), "dims", "n_mels")), 80);
+    assert_int_equal(stapes__container_count(c), 6);
+    const stapes__tensor *turned = stapes__container_find(c, "turned");
+    assert_non_null(turned);
+    float got[6];
+    stapes__to_f32(turned, 0, 6, got);
+    assert_memory_equal(got, ((const float[]){0, 3, 1, 4, 2, 5}), sizeof got);
+    assert_int_equal(stapes__container_find(c, "half")->dtype, STAPES__F16);
+    assert_int_equal(stapes__container_find(c, "count")->n_dims, 0);
+    stapes__container_close(&c);
+}
+
 static stapes_status read_copy(const char *bytes, size_t size, stapes_error *err) {
     stapes__container *c = calloc(1, sizeof *c);
     uint8_t *exact = malloc(size ? size : 1);
@@ -195,7 +212,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_same_weights), cmocka_unit_test(test_config),
         cmocka_unit_test(test_tokenizer),    cmocka_unit_test(test_folder_and_gzip),
-        cmocka_unit_test(test_cut),          cmocka_unit_test(test_flips),
+        cmocka_unit_test(test_checkpoint),   cmocka_unit_test(test_cut),
+        cmocka_unit_test(test_flips),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
