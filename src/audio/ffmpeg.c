@@ -3,7 +3,6 @@
  * another file or address. Works with FFmpeg 4.4 to 7. */
 #include <libavcodec/avcodec.h>
 #include <libavformat/avformat.h>
-#include <libavutil/opt.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,7 +13,7 @@
 
 #define IO_BYTES 32768
 /* A container's duration counts padding that decoders drop. */
-#define DURATION_SLACK 0.5
+#define DURATION_SLACK 0.25
 /* FFmpeg calls less than this a probable misdetection: random bytes often look like MP3. */
 #define LEAST_SCORE AVPROBE_SCORE_RETRY
 
