@@ -222,19 +222,22 @@ static void recognise(worker *w, input *in) {
     const transcribe_args *args = w->run->w->args;
     stapes_result *parts[MAX_CHANNELS] = {NULL};
     size_t n = 0;
+    stapes_status status;
     bool split = args->channel_index == CHANNEL_SPLIT, streamed = false;
     bool is_stdin = strcmp(in->path, "-") == 0;
     bool live = is_stdin && cli_guard_stdin(w->run->w->c);
     atomic_store(&w->live, live);
     if (split) {
-        hear_split(w, in, parts, &n, &in->error);
+        status = hear_split(w, in, parts, &n, &in->error);
     } else {
         hearing h = {.worker = w, .in = in, .path = in->path, .channel = args->channel_index};
-        hear(&h, &parts[0], &in->error);
+        status = hear(&h, &parts[0], &in->error);
         n = parts[0] != NULL;
         streamed = h.streamed;
     }
     atomic_store(&w->live, false);
+    if (status == STAPES_OK) /* a success may leave the report of what was tried first */
+        in->error = (stapes_error){0};
     if (n == 0)
         return;
     in->result = transcribe_merge(parts, n, args->offset, split);
