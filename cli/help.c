@@ -44,7 +44,7 @@ static void add_alias(void *user, const char *word, size_t length) {
     if (p->length + length + 3 >= p->capacity)
         return;
     p->length += (size_t)snprintf(p->out + p->length, p->capacity - p->length, "%s%.*s",
-                                  p->length ? ", " : "", (int)length, word);
+                                  p->length ? ", " : "", (int)strcspn(word, " ="), word);
 }
 
 static void print_option(cli *c, const cli_option *option) {

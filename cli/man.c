@@ -33,7 +33,8 @@ static void text(cli *c, const char *from) {
 
 static void print_alias(void *user, const char *word, size_t length) {
     char copy[80];
-    snprintf(copy, sizeof(copy), "%.*s", (int)length, word);
+    snprintf(copy, sizeof(copy), "%.*s", (int)strcspn(word, " ="), word);
+    (void)length;
     cli_printf(user, " \\fB");
     text(user, copy);
     cli_printf(user, "\\fR");
@@ -112,8 +113,6 @@ static void print_codes(cli *c) {
 static void print_environment(cli *c) {
     static const char *const names[][2] = {
         {"STAPES_MODELS", "Folder of downloaded models."},
-        {"STAPES_DATA_DIR",
-         "Folder that holds models/nano, when it is not where it was installed."},
         {"XDG_CACHE_HOME", "Downloaded models are in stapes/models below it (default ~/.cache)."},
         {"NO_COLOR", "When set and not empty, no colours."},
     };
