@@ -506,6 +506,36 @@ static void test_local_attention(void **state) {
     vectors_close(&nemo);
 }
 
+/* Causal subsampling and convolution, layer norm in the convolution module, chunked attention: the
+ * offline pass equals the recorded closed loop of the cache-aware model. */
+static void test_causal_model(void **state) {
+    (void)state;
+    vectors v = vectors_open("streaming/cache_aware_hf");
+    fixture f;
+    open_model(&f, "streaming/cache_aware_hf/model", "auto", 2);
+    assert_true(f.config.causal_subsampling && f.config.conv_layer_norm);
+    assert_int_equal(f.config.normalize, STAPES__MEL_NORMALIZE_NONE);
+    assert_int_equal(f.stages->info.mask.chunk, 4);
+    assert_false(f.stages->info.full_context);
+    int64_t shape[8];
+    float *mel = vectors_get_f32(&v, "input", shape, NULL, NULL);
+    static const char *const outputs[] = {"r3/out", "r0/out"};
+    for (int i = 0; i < 2; i++) {
+        size_t count;
+        double *want = vectors_get(&v, outputs[i], shape, NULL, &count);
+        f.stages->info.mask = (stapes__attention_mask){.left = 56, .chunk = i == 0 ? 4 : 1};
+        stapes__span in = {0, 1 + ((size_t)shape[0] - 1) * 8}, out;
+        stapes__arena_reset(f.scratch);
+        float *frames = encode(&f, mel, &in, 1, &out);
+        assert_int_equal(out.count, shape[0]);
+        assert_close(outputs[i], frames, want, count, 2e-5, 3e-6);
+        free(want);
+    }
+    free(mel);
+    close_model(&f);
+    vectors_close(&v);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_tdt),
@@ -515,6 +545,7 @@ int main(void) {
         cmocka_unit_test(test_symbol_guard),
         cmocka_unit_test(test_nemo_file),
         cmocka_unit_test(test_local_attention),
+        cmocka_unit_test(test_causal_model),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
