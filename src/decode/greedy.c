@@ -277,7 +277,7 @@ stapes_status stapes__greedy_run(stapes__greedy *g, const float *frames, size_t 
     if (status == STAPES_OK && ctc)
         status = table->ctc(g->stages, frames, count, rows, scratch, err);
     else if (status == STAPES_OK)
-        status = table->project(g->stages, frames, count, rows, scratch, err);
+        status = table->project(g->stages, frames, count, g->params.prompt, rows, scratch, err);
     if (status == STAPES_OK && !ctc && !g->primed)
         status = predict(g, (int32_t)info->vocabulary, scratch, err);
     if (status == STAPES_OK)

@@ -12,6 +12,7 @@ typedef struct stapes__greedy stapes__greedy;
 typedef struct stapes__greedy_params {
     stapes__head_kind head;
     int max_symbols;               /* labels per frame before a forced advance */
+    size_t prompt;                 /* for models conditioned on one */
     const unsigned char *allow;    /* [vocabulary]: 0 = never emitted; NULL = all. Kept */
     stapes__confidence confidence; /* the measure, with its default exponent */
 } stapes__greedy_params;

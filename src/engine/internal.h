@@ -67,6 +67,7 @@ struct stapes_session {
     stapes__windows windows;
     stapes__attention_mask mask;
     stapes__head_kind head;
+    size_t prompt;        /* of models conditioned on one */
     unsigned char *allow; /* token mask of the chosen language, or NULL */
     char *language;
     atomic_bool abort;

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "engine/internal.h"
+#include "models/prompt/prompt.h"
 #include "text/language.h"
 #include "text/result.h"
 
@@ -63,12 +64,28 @@ static stapes_status choose_attention(stapes_session *s, const char *name, stape
     return STAPES_E_ARGUMENT;
 }
 
+/* A model conditioned on a language prompt is told the language; others are restricted to what it
+ * is written with. */
 static stapes_status choose_language(stapes_session *s, const char *code, stapes_error *err) {
-    if (!code || !*code || strcmp(code, "auto") == 0)
+    bool automatic = !code || !*code || strcmp(code, "auto") == 0;
+    size_t prompts = s->model->stages->info.n_prompts;
+    if (prompts > 0) {
+        int prompt = stapes__prompt_find(automatic ? "auto" : code);
+        if (prompt < 0 || (size_t)prompt >= prompts) {
+            stapes__fail(err, STAPES_E_ARGUMENT, "%s has no prompt for the language \"%s\"",
+                         s->model->name, code ? code : "auto");
+            stapes__hint(err, "Use auto, or a code such as en, en-GB, de or pt-BR.");
+            return STAPES_E_ARGUMENT;
+        }
+        s->prompt = (size_t)prompt;
+    }
+    if (automatic)
         return STAPES_OK;
     s->language = stapes__strdup(code);
     if (!s->language)
         return stapes__fail_memory(err, "the language");
+    if (prompts > 0)
+        return STAPES_OK;
     return stapes__language_mask(s->model->tokenizer, (size_t)s->model->config.vocabulary, code,
                                  &s->allow, err);
 }
@@ -78,6 +95,7 @@ static stapes_status open_decoding(stapes_session *s, stapes_error *err) {
     stapes__greedy_params greedy = {
         .head = s->head,
         .max_symbols = p->max_symbols > 0 ? p->max_symbols : s->model->stages->info.max_symbols,
+        .prompt = s->prompt,
         .allow = s->allow};
     if (!stapes__confidence_find(p->confidence, &greedy.confidence)) {
         stapes__fail(err, STAPES_E_ARGUMENT, "confidence method \"%s\" is not known",

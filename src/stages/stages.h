@@ -18,6 +18,7 @@ typedef struct stapes__stages_info {
     size_t hidden, layers, joint; /* prediction network; 0 without a transducer */
     bool has_transducer, has_ctc;
     int max_symbols;
+    size_t n_prompts;            /* language prompts; 0 = not conditioned */
     size_t mel_factor;           /* mel frames per encoder frame: 8 */
     stapes__attention_mask mask; /* the model's own, offline */
     bool full_context;           /* unlimited attention: long audio needs windows */
@@ -43,9 +44,10 @@ typedef struct stapes__stages_table {
     stapes_status (*encode)(stapes__stages *s, const stapes__encode_request *request,
                             stapes__arena *scratch, float **frames, stapes__span *out_spans,
                             stapes_error *err);
-    /* f [rows, joint]: the joint's share of the encoder frames. */
-    stapes_status (*project)(stapes__stages *s, const float *frames, size_t rows, float *f,
-                             stapes__arena *scratch, stapes_error *err);
+    /* f [rows, joint]: the joint's share of the encoder frames. prompt < n_prompts; ignored by
+     * models without prompts. */
+    stapes_status (*project)(stapes__stages *s, const float *frames, size_t rows, size_t prompt,
+                             float *f, stapes__arena *scratch, stapes_error *err);
     /* n hypotheses: h, c [n][layers][hidden] advance in place by labels; g [n, joint]. */
     stapes_status (*predict)(stapes__stages *s, const int32_t *labels, size_t n, float *h, float *c,
                              float *g, stapes__arena *scratch, stapes_error *err);

@@ -145,18 +145,27 @@ typedef struct clips {
     size_t count[2];
 } clips;
 
-static void load_clips(const fixture *f, const vectors *v, clips *out) {
+static void load_clips_mel(const fixture *f, clips *out) {
     vectors features = vectors_open("parakeet/features");
+    memset(out, 0, sizeof *out);
     for (int i = 0; i < 2; i++) {
         char name[32];
         int64_t shape[8];
         snprintf(name, sizeof name, "mel%d/%c", f->config.n_mels, 'a' + i);
         out->mel[i] = vectors_get_f32(&features, name, shape, NULL, NULL);
         out->span[i] = (stapes__span){0, (size_t)shape[0]};
+    }
+    vectors_close(&features);
+}
+
+static void load_clips(const fixture *f, const vectors *v, clips *out) {
+    load_clips_mel(f, out);
+    for (int i = 0; i < 2; i++) {
+        char name[32];
+        int64_t shape[8];
         snprintf(name, sizeof name, "encoder/%c", 'a' + i);
         out->encoder[i] = vectors_get(v, name, shape, NULL, &out->count[i]);
     }
-    vectors_close(&features);
 }
 
 static void free_clips(clips *c) {
@@ -409,10 +418,11 @@ typedef struct biased {
     float blank, duration0;
 } biased;
 
-static stapes_status biased_project(stapes__stages *s, const float *frames, size_t rows, float *f,
-                                    stapes__arena *scratch, stapes_error *err) {
+static stapes_status biased_project(stapes__stages *s, const float *frames, size_t rows,
+                                    size_t prompt, float *f, stapes__arena *scratch,
+                                    stapes_error *err) {
     biased *b = (biased *)s;
-    return b->inner->table->project(b->inner, frames, rows, f, scratch, err);
+    return b->inner->table->project(b->inner, frames, rows, prompt, f, scratch, err);
 }
 
 static stapes_status biased_predict(stapes__stages *s, const int32_t *labels, size_t n, float *h,
@@ -536,6 +546,43 @@ static void test_causal_model(void **state) {
     vectors_close(&v);
 }
 
+/* The prompt projector between encoder and joint. */
+static void test_prompt_model(void **state) {
+    (void)state;
+    stapes_error err = {0};
+    vectors v = vectors_open("parakeet/prompt");
+    fixture f;
+    open_model(&f, "parakeet/prompt/model", "auto", 1);
+    assert_int_equal(f.stages->info.n_prompts, 128);
+    assert_int_equal(f.config.prompt_hidden, 40);
+    clips c;
+    load_clips_mel(&f, &c);
+    stapes__span out;
+    int64_t shape[8];
+    size_t count;
+    float *frames = encode(&f, c.mel[1], &c.span[1], 1, &out);
+    double *want = vectors_get(&v, "encoder/b", shape, NULL, &count);
+    assert_int_equal(out.count, shape[0]);
+    assert_close("encoder/b", frames, want, count, 2e-5, 3e-6);
+    free(want);
+    static const size_t prompts[] = {9, 101};
+    for (int i = 0; i < 2; i++) {
+        char name[32];
+        snprintf(name, sizeof name, "projected/%zu", prompts[i]);
+        want = vectors_get(&v, name, shape, NULL, &count);
+        float *got = calloc(count, sizeof *got);
+        assert_ok(
+            f.stages->table->project(f.stages, frames, out.count, prompts[i], got, f.scratch, &err),
+            err);
+        assert_close(name, got, want, count, 2e-5, 3e-6);
+        free(got);
+        free(want);
+    }
+    free_clips(&c);
+    close_model(&f);
+    vectors_close(&v);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_tdt),
@@ -546,6 +593,7 @@ int main(void) {
         cmocka_unit_test(test_nemo_file),
         cmocka_unit_test(test_local_attention),
         cmocka_unit_test(test_causal_model),
+        cmocka_unit_test(test_prompt_model),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -231,7 +231,8 @@ static void read_hf(reader *r, stapes__fc_config *config) {
     const char *type = read_text(r, "model_type", "");
     bool streaming = strncmp(type, "nemotron", 8) == 0;
     read_hf_encoder(r, config, streaming);
-    int classes = read_int(r, "vocab_size", 1025, 2, 1 << 24);
+    int classes =
+        read_int(r, "vocab_size", strcmp(type, "nemotron3_5_asr") == 0 ? 13088 : 1025, 2, 1 << 24);
     config->vocabulary = classes - 1;
     bool ctc = strcmp(type, "parakeet_ctc") == 0;
     int blank = read_int(r, ctc ? "pad_token_id" : "blank_token_id", classes - 1, 0, classes);
@@ -287,6 +288,21 @@ static stapes_status settle_encoder(stapes__fc_config *config, const stapes__con
                         (long long)out->shape[1], config->sub_channels, config->n_mels);
 }
 
+/* The prompt projector takes [frame, one-hot]: its shape tells how many prompts there are. */
+static stapes_status settle_prompt(stapes__fc_config *config, const stapes__container *c,
+                                   stapes_error *err) {
+    const stapes__tensor *first = find(c, "prompt_kernel.0.weight");
+    if (!first)
+        return STAPES_OK;
+    int64_t prompts = first->n_dims == 2 ? first->shape[1] - config->d_model : 0;
+    if (prompts < 1 || prompts > 65536 || first->shape[0] < 1 || first->shape[0] > 1 << 20)
+        return stapes__fail(err, STAPES_E_MODEL_DAMAGED,
+                            "the prompt projector does not fit a width of %d", config->d_model);
+    config->n_prompts = (int)prompts;
+    config->prompt_hidden = (int)first->shape[0];
+    return STAPES_OK;
+}
+
 static stapes_status settle_heads(stapes__fc_config *config, const stapes__container *c,
                                   stapes_error *err) {
     const stapes__tensor *joint = find(c, "joint.joint_net.2.weight");
@@ -320,12 +336,14 @@ stapes_status stapes__fc_config_read(stapes__fc_config *config, const stapes__co
     if (json_is_object(json_object_get(r.root, "encoder")) && *type == 0)
         read_nemo(&r, config);
     else if (strcmp(type, "parakeet_tdt") == 0 || strcmp(type, "parakeet_rnnt") == 0 ||
-             strcmp(type, "parakeet_ctc") == 0 || strcmp(type, "nemotron_asr_streaming") == 0)
+             strcmp(type, "parakeet_ctc") == 0 || strcmp(type, "nemotron_asr_streaming") == 0 ||
+             strcmp(type, "nemotron3_5_asr") == 0)
         read_hf(&r, config);
     else
         return stapes__fail(err, STAPES_E_UNSUPPORTED,
                             "model type \"%s\" is not one that this version runs "
                             "(parakeet_tdt, parakeet_rnnt, parakeet_ctc, nemotron_asr_streaming, "
+                            "nemotron3_5_asr, "
                             "NeMo FastConformer)",
                             *type ? type : "unknown");
     if (r.status != STAPES_OK)
@@ -334,6 +352,8 @@ stapes_status stapes__fc_config_read(stapes__fc_config *config, const stapes__co
         return stapes__fail(err, STAPES_E_MODEL_DAMAGED,
                             "the configuration lacks the encoder's feat_in, d_model or n_layers");
     stapes_status status = settle_encoder(config, c, err);
+    if (status == STAPES_OK)
+        status = settle_prompt(config, c, err);
     return status == STAPES_OK ? settle_heads(config, c, err) : status;
 }
 

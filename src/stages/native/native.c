@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "models/fastconformer/encoder.h"
+#include "models/prompt/prompt.h"
 #include "models/transducer/transducer.h"
 #include "weights/naming.h"
 
@@ -14,6 +15,7 @@ typedef struct native {
     stapes__arena *arena; /* small weights */
     stapes__fc_encoder *encoder;
     stapes__transducer *transducer;
+    stapes__prompt *prompt; /* NULL for most models */
     stapes__weight *ctc;
     const float *ctc_bias;
 } native;
@@ -33,11 +35,19 @@ static stapes_status encode(stapes__stages *s, const stapes__encode_request *req
     return stapes__fc_encode(n->encoder, &run, scratch, frames, out_spans, err);
 }
 
-static stapes_status project(stapes__stages *s, const float *frames, size_t rows, float *f,
-                             stapes__arena *scratch, stapes_error *err) {
-    (void)scratch;
-    (void)err;
-    stapes__transducer_project(((native *)s)->transducer, frames, rows, f);
+static stapes_status project(stapes__stages *s, const float *frames, size_t rows, size_t prompt,
+                             float *f, stapes__arena *scratch, stapes_error *err) {
+    native *n = (native *)s;
+    stapes__arena_mark mark = stapes__arena_save(scratch);
+    if (n->prompt) {
+        float *conditioned = stapes__arena_floats(scratch, rows * s->info.d_model);
+        if (!conditioned ||
+            !stapes__prompt_apply(n->prompt, frames, rows, prompt, conditioned, scratch))
+            return stapes__fail_memory(err, "the prompt projector");
+        frames = conditioned;
+    }
+    stapes__transducer_project(n->transducer, frames, rows, f);
+    stapes__arena_restore(scratch, mark);
     return STAPES_OK;
 }
 
@@ -70,6 +80,7 @@ static void close_native(stapes__stages *s) {
     native *n = (native *)s;
     stapes__fc_encoder_free(n->encoder);
     stapes__transducer_free(n->transducer);
+    stapes__prompt_free(n->prompt);
     n->ops->weight_free(n->ctc);
     stapes__arena_free(n->arena);
     free(n);
@@ -87,6 +98,7 @@ static void fill_info(native *n) {
     info->has_transducer = c->has_transducer;
     info->has_ctc = c->has_ctc;
     info->max_symbols = c->max_symbols > 0 ? c->max_symbols : 10;
+    info->n_prompts = (size_t)c->n_prompts;
     info->mel_factor = (size_t)stapes__fc_factor(c);
     info->mask = stapes__fc_mask(c, 0);
     info->full_context = c->contexts[0].left < 0 && c->contexts[0].right < 0;
@@ -110,6 +122,9 @@ static void load_heads(native *n, stapes__loader *loader) {
                                         .joint = info->joint};
         n->transducer = stapes__transducer_load(&dims, loader);
     }
+    if (info->n_prompts > 0)
+        n->prompt = stapes__prompt_load(info->d_model, info->n_prompts,
+                                        (size_t)n->config.prompt_hidden, loader);
     if (info->has_ctc) {
         n->ctc = stapes__loader_weight(loader, "ctc_decoder.decoder_layers.0.weight",
                                        info->vocabulary + 1, info->d_model, NULL);
