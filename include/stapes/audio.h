@@ -19,9 +19,9 @@ typedef struct stapes_audio stapes_audio;
 
 typedef struct stapes_audio_params {
     size_t struct_size;
-    int32_t channel;    /* STAPES_CHANNEL_MIX or a channel from 0. Default MIX */
-    double offset;      /* seconds to skip. Default 0 */
-    double duration;    /* seconds to read; 0 = to the end. Default 0 */
+    int32_t channel;        /* STAPES_CHANNEL_MIX or a channel from 0. Default MIX */
+    double offset;          /* seconds to skip. Default 0 */
+    double duration;        /* seconds to read; 0 = to the end. Default 0 */
     const char *raw_format; /* raw PCM instead of a file format: "s16le", "f32le", "s8", "u8",
                                "s24le", "s32le", "f64le", "alaw", "ulaw"; NULL = detect. NULL */
     int32_t raw_rate;       /* of raw PCM. Default 16000 */

@@ -18,19 +18,19 @@ extern "C" {
 typedef struct stapes_token {
     int32_t id;
     int32_t frame;
-    int32_t duration;   /* predicted duration in frames (TDT); 1 for RNN-T and CTC */
-    float logit;        /* raw score of the token where it was chosen */
-    float confidence;   /* 0..1, the method named in stapes_session_params.confidence */
-    double start, end;  /* seconds */
-    const char *piece;  /* vocabulary piece, with U+2581 for the word mark */
+    int32_t duration;  /* predicted duration in frames (TDT); 1 for RNN-T and CTC */
+    float logit;       /* raw score of the token where it was chosen */
+    float confidence;  /* 0..1, the method named in stapes_session_params.confidence */
+    double start, end; /* seconds */
+    const char *piece; /* vocabulary piece, with U+2581 for the word mark */
 } stapes_token;
 
 typedef struct stapes_word {
     const char *text;
-    double start, end;          /* after punctuation refinement and tail trimming */
-    double raw_start, raw_end;  /* as the model predicted them */
-    float confidence;           /* minimum over the word's tokens */
-    int32_t segment;            /* index into stapes_result.segments */
+    double start, end;         /* after punctuation refinement and tail trimming */
+    double raw_start, raw_end; /* as the model predicted them */
+    float confidence;          /* minimum over the word's tokens */
+    int32_t segment;           /* index into stapes_result.segments */
     int32_t first_token, n_tokens;
 } stapes_word;
 
@@ -38,10 +38,10 @@ typedef struct stapes_segment {
     int32_t id; /* increases by one from 0 in one session */
     const char *text;
     double start, end;
-    float confidence;    /* mean over the words */
-    float avg_logprob;   /* mean log-probability of the tokens */
+    float confidence;     /* mean over the words */
+    float avg_logprob;    /* mean log-probability of the tokens */
     float no_speech_prob; /* Whisper; 0 elsewhere */
-    int32_t channel;     /* -1: mixed down */
+    int32_t channel;      /* -1: mixed down */
     int32_t first_word, n_words;
     int32_t first_token, n_tokens;
 } stapes_segment;
@@ -59,19 +59,19 @@ typedef struct stapes_timing {
 } stapes_timing;
 
 typedef struct stapes_result {
-    const char *text; /* the whole transcript, segments joined by a space */
+    const char *text;     /* the whole transcript, segments joined by a space */
     const char *language; /* ISO 639-1 code or "" when the model does not say */
-    double duration;  /* seconds of audio heard */
-    float peak;       /* largest absolute sample at 16 kHz */
-    int64_t clipped;  /* samples with an absolute value of 1 or more */
+    double duration;      /* seconds of audio heard */
+    float peak;           /* largest absolute sample at 16 kHz */
+    int64_t clipped;      /* samples with an absolute value of 1 or more */
     size_t n_tokens, n_words, n_segments, n_warnings;
     const stapes_token *tokens;
     const stapes_word *words;
     const stapes_segment *segments;
     const stapes_warning *warnings;
     stapes_timing timing;
-    int32_t windows;         /* encoder calls; 1 = full attention over the whole audio */
-    int32_t forced_blanks;   /* frames advanced by the max-symbols guard */
+    int32_t windows;       /* encoder calls; 1 = full attention over the whole audio */
+    int32_t forced_blanks; /* frames advanced by the max-symbols guard */
 } stapes_result;
 
 struct stapes_model_info;

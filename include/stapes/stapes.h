@@ -70,8 +70,8 @@ typedef bool (*stapes_progress_fn)(void *user, double done, const char *stage);
 
 typedef struct stapes_model_params {
     size_t struct_size;
-    const char *precision; /* "auto" or "f32". Default "auto" */
-    const char *backend;   /* "native". Default "native" */
+    const char *precision;       /* "auto" or "f32". Default "auto" */
+    const char *backend;         /* "native". Default "native" */
     stapes_progress_fn progress; /* NULL = none. Default NULL */
     void *progress_user;
 } stapes_model_params;
@@ -86,8 +86,8 @@ typedef struct stapes_model_info {
     int32_t sample_rate;      /* 16000 */
     int32_t n_mels, d_model, n_layers, n_heads, vocabulary;
     int64_t parameters;
-    int64_t weight_bytes; /* bytes of the packed weights in memory */
-    double frame_seconds; /* 0.08 */
+    int64_t weight_bytes;  /* bytes of the packed weights in memory */
+    double frame_seconds;  /* 0.08 */
     const char *precision; /* what the weights are computed in: "f32" */
     const char *backend;   /* what computes: "native" */
     const char *isa;       /* instruction set in use: "c", "avx2", "avx512", ... */
@@ -121,8 +121,8 @@ typedef struct stapes_session_params {
     const char *attention;  /* "auto", "full", "window" or "band:L,R" (frames). Default "auto" */
     double full_seconds;    /* "auto" runs full attention up to this length. 0 = the model's */
     double window_left, window_chunk, window_right; /* seconds; 0 = the defaults */
-    bool nemo_text;         /* NeMo's spacing before punctuation. Default false */
-    double segment_gap;     /* seconds of silence that start a new segment; 0 = never. 2.0 */
+    bool nemo_text;              /* NeMo's spacing before punctuation. Default false */
+    double segment_gap;          /* seconds of silence that start a new segment; 0 = never. 2.0 */
     stapes_progress_fn progress; /* whole-buffer transcription only. Default NULL */
     void *progress_user;
 } stapes_session_params;
@@ -159,10 +159,10 @@ typedef enum stapes_event_kind {
 
 typedef struct stapes_event {
     stapes_event_kind kind;
-    int64_t id;        /* increases by one from 0 in one session, over resets too */
-    const char *text;  /* valid until the next call on this session */
-    const char *code;  /* warnings only, otherwise "" */
-    double start, end; /* seconds covered */
+    int64_t id;                    /* increases by one from 0 in one session, over resets too */
+    const char *text;              /* valid until the next call on this session */
+    const char *code;              /* warnings only, otherwise "" */
+    double start, end;             /* seconds covered */
     const stapes_segment *segment; /* SEGMENT only */
 } stapes_event;
 

@@ -9,15 +9,13 @@
 #if defined(__x86_64__)
 #include <cpuid.h>
 
-static unsigned long long xgetbv0(void)
-{
+static unsigned long long xgetbv0(void) {
     unsigned low, high;
     __asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
     return (unsigned long long)high << 32 | low;
 }
 
-static void detect_isa(stapes__cpu *cpu)
-{
+static void detect_isa(stapes__cpu *cpu) {
     unsigned a, b, c, d;
     if (!__get_cpuid(1, &a, &b, &c, &d))
         return;
@@ -41,8 +39,7 @@ static void detect_isa(stapes__cpu *cpu)
         cpu->avx512_bf16 = a & 1u << 5;
 }
 
-static void detect_model(stapes__cpu *cpu)
-{
+static void detect_model(stapes__cpu *cpu) {
     unsigned brand[12] = {0};
     for (unsigned i = 0; i < 3; i++)
         if (!__get_cpuid(0x80000002 + i, &brand[4 * i], &brand[4 * i + 1], &brand[4 * i + 2],
@@ -54,8 +51,7 @@ static void detect_model(stapes__cpu *cpu)
     snprintf(cpu->model, sizeof cpu->model, "%.48s", text);
 }
 #else
-static void detect_isa(stapes__cpu *cpu)
-{
+static void detect_isa(stapes__cpu *cpu) {
 #if defined(__aarch64__)
     cpu->isa = STAPES__ISA_NEON; /* part of the base architecture */
 #else
@@ -63,20 +59,17 @@ static void detect_isa(stapes__cpu *cpu)
 #endif
 }
 
-static void detect_model(stapes__cpu *cpu)
-{
+static void detect_model(stapes__cpu *cpu) {
     snprintf(cpu->model, sizeof cpu->model, "unknown");
 }
 #endif
 
-static size_t cache_size(int name)
-{
+static size_t cache_size(int name) {
     long size = sysconf(name);
     return size > 0 ? (size_t)size : 0;
 }
 
-void stapes__cpu_detect(stapes__cpu *cpu)
-{
+void stapes__cpu_detect(stapes__cpu *cpu) {
     memset(cpu, 0, sizeof *cpu);
     cpu->isa = STAPES__ISA_C;
     detect_isa(cpu);
@@ -87,8 +80,7 @@ void stapes__cpu_detect(stapes__cpu *cpu)
     cpu->cores = stapes__usable_cores();
 }
 
-const char *stapes__isa_name(stapes__isa isa)
-{
+const char *stapes__isa_name(stapes__isa isa) {
     switch (isa) {
     case STAPES__ISA_AVX2:
         return "avx2";
@@ -102,8 +94,7 @@ const char *stapes__isa_name(stapes__isa isa)
     return "c";
 }
 
-bool stapes__cpu_limit(stapes__cpu *cpu, const char *name)
-{
+bool stapes__cpu_limit(stapes__cpu *cpu, const char *name) {
     if (!name || strcmp(name, "auto") == 0)
         return true;
     stapes__isa want;

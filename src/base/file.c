@@ -11,8 +11,7 @@
 
 #include "base/mem.h"
 
-stapes_status stapes__map_open(stapes__map *map, const char *path, stapes_error *err)
-{
+stapes_status stapes__map_open(stapes__map *map, const char *path, stapes_error *err) {
     map->data = NULL;
     map->size = 0;
     int fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -35,16 +34,14 @@ stapes_status stapes__map_open(stapes__map *map, const char *path, stapes_error 
     return result;
 }
 
-void stapes__map_close(stapes__map *map)
-{
+void stapes__map_close(stapes__map *map) {
     if (map->data)
         munmap((void *)(uintptr_t)map->data, map->size);
     map->data = NULL;
     map->size = 0;
 }
 
-void stapes__map_release(const stapes__map *map, size_t offset, size_t length)
-{
+void stapes__map_release(const stapes__map *map, size_t offset, size_t length) {
     if (!map->data || offset > map->size || length > map->size - offset)
         return;
     size_t page = (size_t)sysconf(_SC_PAGESIZE);
@@ -55,8 +52,7 @@ void stapes__map_release(const stapes__map *map, size_t offset, size_t length)
 }
 
 stapes_status stapes__read_file(const char *path, size_t limit, char **data, size_t *size,
-                                stapes_error *err)
-{
+                                stapes_error *err) {
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
         return stapes__fail_errno(err, errno, "open", path);
@@ -95,8 +91,7 @@ stapes_status stapes__read_file(const char *path, size_t limit, char **data, siz
 }
 
 static stapes_status write_all(int fd, const void *data, size_t size, const char *path,
-                               stapes_error *err)
-{
+                               stapes_error *err) {
     const char *at = data;
     while (size > 0) {
         ssize_t put = write(fd, at, size);
@@ -113,8 +108,7 @@ static stapes_status write_all(int fd, const void *data, size_t size, const char
 }
 
 stapes_status stapes__write_file(const char *path, const void *data, size_t size,
-                                 stapes_error *err)
-{
+                                 stapes_error *err) {
     stapes__buf temporary = {0};
     stapes__buf_printf(&temporary, "%s.part-%ld", path, (long)getpid());
     if (temporary.failed) {
@@ -138,20 +132,17 @@ stapes_status stapes__write_file(const char *path, const void *data, size_t size
     return result;
 }
 
-bool stapes__is_dir(const char *path)
-{
+bool stapes__is_dir(const char *path) {
     struct stat status;
     return stat(path, &status) == 0 && S_ISDIR(status.st_mode);
 }
 
-bool stapes__is_file(const char *path)
-{
+bool stapes__is_file(const char *path) {
     struct stat status;
     return stat(path, &status) == 0 && S_ISREG(status.st_mode);
 }
 
-stapes_status stapes__make_dirs(const char *path, stapes_error *err)
-{
+stapes_status stapes__make_dirs(const char *path, stapes_error *err) {
     char *copy = stapes__strdup(path);
     if (!copy)
         return stapes__fail_memory(err, path);
@@ -175,8 +166,7 @@ stapes_status stapes__make_dirs(const char *path, stapes_error *err)
     return result;
 }
 
-char *stapes__path_join(const char *folder, const char *name)
-{
+char *stapes__path_join(const char *folder, const char *name) {
     stapes__buf buf = {0};
     size_t length = strlen(folder);
     stapes__buf_puts(&buf, folder);
@@ -188,8 +178,7 @@ char *stapes__path_join(const char *folder, const char *name)
     return buf.data;
 }
 
-const char *stapes__path_base(const char *path)
-{
+const char *stapes__path_base(const char *path) {
     const char *slash = strrchr(path, '/');
     return slash ? slash + 1 : path;
 }

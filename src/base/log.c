@@ -3,8 +3,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-void stapes__logf(const stapes__log *log, stapes_log_level level, const char *format, ...)
-{
+void stapes__logf(const stapes__log *log, stapes_log_level level, const char *format, ...) {
     if (!log || !log->fn || level > log->level)
         return;
     char line[1024];

@@ -6,34 +6,29 @@
 #include <string.h>
 #include <sys/mman.h>
 
-bool stapes__mul_size(size_t a, size_t b, size_t *out)
-{
+bool stapes__mul_size(size_t a, size_t b, size_t *out) {
     return !__builtin_mul_overflow(a, b, out);
 }
 
-bool stapes__add_size(size_t a, size_t b, size_t *out)
-{
+bool stapes__add_size(size_t a, size_t b, size_t *out) {
     return !__builtin_add_overflow(a, b, out);
 }
 
-void *stapes__calloc(size_t count, size_t size)
-{
+void *stapes__calloc(size_t count, size_t size) {
     size_t bytes;
     if (!stapes__mul_size(count, size, &bytes))
         return NULL;
     return calloc(1, bytes ? bytes : 1);
 }
 
-void *stapes__realloc(void *block, size_t count, size_t size)
-{
+void *stapes__realloc(void *block, size_t count, size_t size) {
     size_t bytes;
     if (!stapes__mul_size(count, size, &bytes))
         return NULL;
     return realloc(block, bytes ? bytes : 1);
 }
 
-char *stapes__strndup(const char *text, size_t length)
-{
+char *stapes__strndup(const char *text, size_t length) {
     char *copy = malloc(length + 1);
     if (copy) {
         memcpy(copy, text, length);
@@ -42,15 +37,13 @@ char *stapes__strndup(const char *text, size_t length)
     return copy;
 }
 
-char *stapes__strdup(const char *text)
-{
+char *stapes__strdup(const char *text) {
     return stapes__strndup(text, strlen(text));
 }
 
 enum { HUGE_FROM = 1 << 20, HUGE_PAGE = 2 << 20, ALIGN = 64 };
 
-void *stapes__alloc_aligned(size_t bytes)
-{
+void *stapes__alloc_aligned(size_t bytes) {
     size_t align = bytes >= HUGE_FROM ? HUGE_PAGE : ALIGN;
     void *block = NULL;
     if (posix_memalign(&block, align, bytes ? bytes : 1) != 0)
@@ -62,15 +55,13 @@ void *stapes__alloc_aligned(size_t bytes)
     return block;
 }
 
-void stapes__free_aligned(void *block)
-{
+void stapes__free_aligned(void *block) {
     free(block);
 }
 
 /* ---- buffer ---- */
 
-static bool buf_reserve(stapes__buf *buf, size_t more)
-{
+static bool buf_reserve(stapes__buf *buf, size_t more) {
     size_t need;
     if (buf->failed || !stapes__add_size(buf->length, more, &need) ||
         !stapes__add_size(need, 1, &need)) {
@@ -92,8 +83,7 @@ static bool buf_reserve(stapes__buf *buf, size_t more)
     return true;
 }
 
-void stapes__buf_append(stapes__buf *buf, const void *bytes, size_t length)
-{
+void stapes__buf_append(stapes__buf *buf, const void *bytes, size_t length) {
     if (!buf_reserve(buf, length))
         return;
     if (length)
@@ -102,13 +92,11 @@ void stapes__buf_append(stapes__buf *buf, const void *bytes, size_t length)
     buf->data[buf->length] = 0;
 }
 
-void stapes__buf_puts(stapes__buf *buf, const char *text)
-{
+void stapes__buf_puts(stapes__buf *buf, const char *text) {
     stapes__buf_append(buf, text, strlen(text));
 }
 
-void stapes__buf_printf(stapes__buf *buf, const char *format, ...)
-{
+void stapes__buf_printf(stapes__buf *buf, const char *format, ...) {
     va_list args, again;
     va_start(args, format);
     va_copy(again, args);
@@ -123,8 +111,7 @@ void stapes__buf_printf(stapes__buf *buf, const char *format, ...)
     va_end(again);
 }
 
-void stapes__buf_free(stapes__buf *buf)
-{
+void stapes__buf_free(stapes__buf *buf) {
     free(buf->data);
     memset(buf, 0, sizeof *buf);
 }
@@ -145,13 +132,11 @@ struct stapes__arena {
 
 enum { FIRST_CHUNK = 1 << 20 };
 
-stapes__arena *stapes__arena_new(void)
-{
+stapes__arena *stapes__arena_new(void) {
     return calloc(1, sizeof(stapes__arena));
 }
 
-void stapes__arena_free(stapes__arena *arena)
-{
+void stapes__arena_free(stapes__arena *arena) {
     if (!arena)
         return;
     for (size_t i = 0; i < arena->count; i++)
@@ -160,8 +145,7 @@ void stapes__arena_free(stapes__arena *arena)
     free(arena);
 }
 
-static bool arena_add_chunk(stapes__arena *arena, size_t bytes)
-{
+static bool arena_add_chunk(stapes__arena *arena, size_t bytes) {
     if (arena->count == arena->capacity) {
         size_t capacity = arena->capacity ? 2 * arena->capacity : 8;
         chunk *chunks = stapes__realloc(arena->chunks, capacity, sizeof *chunks);
@@ -181,8 +165,7 @@ static bool arena_add_chunk(stapes__arena *arena, size_t bytes)
     return true;
 }
 
-void *stapes__arena_alloc(stapes__arena *arena, size_t bytes)
-{
+void *stapes__arena_alloc(stapes__arena *arena, size_t bytes) {
     if (bytes > SIZE_MAX - 64)
         return NULL;
     size_t rounded = (bytes + 63) & ~(size_t)63;
@@ -203,28 +186,24 @@ void *stapes__arena_alloc(stapes__arena *arena, size_t bytes)
     return block;
 }
 
-float *stapes__arena_floats(stapes__arena *arena, size_t count)
-{
+float *stapes__arena_floats(stapes__arena *arena, size_t count) {
     size_t bytes;
     return stapes__mul_size(count, sizeof(float), &bytes) ? stapes__arena_alloc(arena, bytes)
                                                           : NULL;
 }
 
-stapes__arena_mark stapes__arena_save(const stapes__arena *arena)
-{
+stapes__arena_mark stapes__arena_save(const stapes__arena *arena) {
     return (stapes__arena_mark){arena->current, arena->used};
 }
 
-void stapes__arena_restore(stapes__arena *arena, stapes__arena_mark mark)
-{
+void stapes__arena_restore(stapes__arena *arena, stapes__arena_mark mark) {
     arena->current = mark.chunk;
     arena->used = mark.used;
 }
 
 /* After a step that needed several chunks they are replaced by one of the whole size, so that the
  * following steps walk through one block. */
-void stapes__arena_reset(stapes__arena *arena)
-{
+void stapes__arena_reset(stapes__arena *arena) {
     arena->current = 0;
     arena->used = 0;
     if (arena->count < 2)
@@ -242,7 +221,6 @@ void stapes__arena_reset(stapes__arena *arena)
         arena->chunks[arena->count++] = (chunk){data, total};
 }
 
-size_t stapes__arena_peak(const stapes__arena *arena)
-{
+size_t stapes__arena_peak(const stapes__arena *arena) {
     return arena->peak;
 }

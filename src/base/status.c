@@ -2,8 +2,7 @@
 
 #include "stapes/stapes.h"
 
-const char *stapes_status_name(stapes_status status)
-{
+const char *stapes_status_name(stapes_status status) {
     switch (status) {
 #define CASE(sym, value, exit_code, name, text)                                                    \
     case sym:                                                                                      \
@@ -14,8 +13,7 @@ const char *stapes_status_name(stapes_status status)
     return "unknown";
 }
 
-int stapes_status_exit_code(stapes_status status)
-{
+int stapes_status_exit_code(stapes_status status) {
     switch (status) {
 #define CASE(sym, value, exit_code, name, text)                                                    \
     case sym:                                                                                      \
@@ -26,7 +24,6 @@ int stapes_status_exit_code(stapes_status status)
     return 1;
 }
 
-const char *stapes_version(void)
-{
+const char *stapes_version(void) {
     return STAPES_VERSION_STRING;
 }

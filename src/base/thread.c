@@ -14,7 +14,7 @@ typedef struct job {
     stapes__task_fn fn;
     void *arg;
     size_t next, count;
-    int running;      /* helpers inside a task of this job */
+    int running; /* helpers inside a task of this job */
     struct job *link;
 } job;
 
@@ -33,16 +33,14 @@ struct stapes__pool {
     bool stop;
 };
 
-static job *job_with_tasks(stapes__pool *pool)
-{
+static job *job_with_tasks(stapes__pool *pool) {
     for (job *j = pool->jobs; j; j = j->link)
         if (j->next < j->count)
             return j;
     return NULL;
 }
 
-static void *helper_main(void *arg)
-{
+static void *helper_main(void *arg) {
     const helper *self = arg;
     stapes__pool *pool = self->pool;
     pthread_mutex_lock(&pool->lock);
@@ -68,8 +66,7 @@ static void *helper_main(void *arg)
     return NULL;
 }
 
-stapes__pool *stapes__pool_new(int threads)
-{
+stapes__pool *stapes__pool_new(int threads) {
     stapes__pool *pool = calloc(1, sizeof *pool);
     if (!pool)
         return NULL;
@@ -95,8 +92,7 @@ stapes__pool *stapes__pool_new(int threads)
     return pool;
 }
 
-void stapes__pool_free(stapes__pool *pool)
-{
+void stapes__pool_free(stapes__pool *pool) {
     if (!pool)
         return;
     pthread_mutex_lock(&pool->lock);
@@ -112,13 +108,11 @@ void stapes__pool_free(stapes__pool *pool)
     free(pool);
 }
 
-int stapes__pool_threads(const stapes__pool *pool)
-{
+int stapes__pool_threads(const stapes__pool *pool) {
     return pool ? pool->n_helpers + 1 : 1;
 }
 
-void stapes__pool_run(stapes__pool *pool, size_t count, stapes__task_fn fn, void *arg)
-{
+void stapes__pool_run(stapes__pool *pool, size_t count, stapes__task_fn fn, void *arg) {
     if (!pool || pool->n_helpers == 0 || count < 2) {
         for (size_t i = 0; i < count; i++)
             fn(arg, i, 0);
@@ -147,8 +141,7 @@ void stapes__pool_run(stapes__pool *pool, size_t count, stapes__task_fn fn, void
 }
 
 /* The cgroup limit "quota period" of version 2, or none. */
-static int cgroup_cores(void)
-{
+static int cgroup_cores(void) {
     FILE *file = fopen("/sys/fs/cgroup/cpu.max", "r");
     if (!file)
         return 0;
@@ -160,8 +153,7 @@ static int cgroup_cores(void)
     return (int)((quota + period - 1) / period);
 }
 
-int stapes__usable_cores(void)
-{
+int stapes__usable_cores(void) {
     cpu_set_t set;
     int cores = 1;
     if (sched_getaffinity(0, sizeof set, &set) == 0)

@@ -30,7 +30,7 @@ typedef enum stapes__act {
 
 /* y = residual + scale * act(x W^T + bias) */
 typedef struct stapes__epilogue {
-    const float *bias;     /* [n] or NULL */
+    const float *bias; /* [n] or NULL */
     stapes__act act;
     float scale;           /* 1 for none */
     const float *residual; /* [m, n] with row stride ld_residual, or NULL; may be y itself */
@@ -44,9 +44,9 @@ typedef struct stapes__pack_params {
     float scale;                 /* multiplies every element; 0 means 1 */
     const stapes__tensor *parts; /* n_parts tensors whose rows are stacked: [n0 + n1 + ..., k] */
     size_t n_parts;
-    size_t n, k;                 /* of the stacked result; dimensions after the first are flattened
-                                    into k, so [n, k, 1] is accepted */
-    const size_t *column;        /* packed column c takes source column column[c]; NULL = c */
+    size_t n, k;          /* of the stacked result; dimensions after the first are flattened
+                             into k, so [n, k, 1] is accepted */
+    const size_t *column; /* packed column c takes source column column[c]; NULL = c */
 } stapes__pack_params;
 
 typedef struct stapes__attention_span {
@@ -73,8 +73,8 @@ typedef struct stapes__rel_attention {
     float *out;
     size_t ldo;
     size_t n_heads, head_dim;
-    const float *bias_u, *bias_w; /* [n_heads, head_dim] */
-    const float *positions;       /* [n_heads, head_dim, n_positions]: p transposed per head */
+    const float *bias_u, *bias_w;      /* [n_heads, head_dim] */
+    const float *positions;            /* [n_heads, head_dim, n_positions]: p transposed per head */
     size_t n_positions, position_zero; /* column of distance 0; distance d is at
                                           position_zero - d */
     float scale;
@@ -85,8 +85,8 @@ typedef struct stapes__rel_attention {
 
 /* GLU, depthwise convolution over time, normalisation, SiLU (spec/fastconformer 8). */
 typedef struct stapes__conv_module {
-    const float *x; /* [rows, 2 * d] */
-    float *y;       /* [rows, d] */
+    const float *x;             /* [rows, 2 * d] */
+    float *y;                   /* [rows, d] */
     size_t d, kernel, pad_left; /* zero rows before a span; pad right = kernel - 1 - pad_left */
     const float *weight;        /* [kernel, d], batch norm folded in */
     const float *bias;          /* [d], batch norm folded in; may be NULL */
@@ -102,7 +102,7 @@ typedef struct stapes__conv2d {
     const float *x;
     float *y;
     size_t width_in, width_out, channels; /* of the output */
-    size_t pad_before; /* zero frames and bins before: 1, or 2 when causal (after: always 1) */
+    size_t pad_before;   /* zero frames and bins before: 1, or 2 when causal (after: always 1) */
     const float *weight; /* [3 (time), 3 (frequency), channels] */
     const float *bias;   /* [channels] */
     bool relu;
@@ -111,8 +111,7 @@ typedef struct stapes__conv2d {
 } stapes__conv2d;
 
 /* frames or bins after a 3x3 stride-2 stage. */
-static inline size_t stapes__conv2d_length(size_t length, size_t pad_before)
-{
+static inline size_t stapes__conv2d_length(size_t length, size_t pad_before) {
     return length == 0 ? 0 : (length + pad_before + 1 - 3) / 2 + 1;
 }
 

@@ -5,21 +5,18 @@
 
 #include "base/mem.h"
 
-size_t stapes__dtype_size(stapes__dtype dtype)
-{
+size_t stapes__dtype_size(stapes__dtype dtype) {
     static const size_t sizes[STAPES__DTYPE_COUNT] = {4, 2, 2, 8, 8, 4, 2, 1, 1, 1};
     return dtype < STAPES__DTYPE_COUNT ? sizes[dtype] : 0;
 }
 
-const char *stapes__dtype_name(stapes__dtype dtype)
-{
+const char *stapes__dtype_name(stapes__dtype dtype) {
     static const char *const names[STAPES__DTYPE_COUNT] = {"F32", "F16", "BF16", "F64", "I64",
                                                            "I32", "I16", "I8",   "U8",  "BOOL"};
     return dtype < STAPES__DTYPE_COUNT ? names[dtype] : "?";
 }
 
-bool stapes__shape_elements(int n_dims, const int64_t *shape, size_t *count)
-{
+bool stapes__shape_elements(int n_dims, const int64_t *shape, size_t *count) {
     size_t n = 1;
     for (int i = 0; i < n_dims; i++) {
         if (shape[i] < 0 || !stapes__mul_size(n, (size_t)shape[i], &n) || n > (size_t)1 << 40)
@@ -29,8 +26,7 @@ bool stapes__shape_elements(int n_dims, const int64_t *shape, size_t *count)
     return true;
 }
 
-void stapes__shape_text(const stapes__tensor *tensor, char *text, size_t capacity)
-{
+void stapes__shape_text(const stapes__tensor *tensor, char *text, size_t capacity) {
     size_t at = 0;
     for (int i = 0; i < tensor->n_dims && at < capacity; i++) {
         int put = snprintf(text + at, capacity - at, "%s%lld", i ? ", " : "[",
@@ -41,8 +37,7 @@ void stapes__shape_text(const stapes__tensor *tensor, char *text, size_t capacit
         snprintf(text + at, capacity - at, "%s", tensor->n_dims ? "]" : "[]");
 }
 
-float stapes__half_to_float(uint16_t half)
-{
+float stapes__half_to_float(uint16_t half) {
     uint32_t sign = (uint32_t)(half & 0x8000) << 16;
     uint32_t exponent = (half >> 10) & 0x1f, mantissa = half & 0x3ff, bits;
     if (exponent == 0x1f) {
@@ -72,16 +67,14 @@ float stapes__half_to_float(uint16_t half)
     }                                                                                              \
     break
 
-static float bfloat_to_float(uint16_t value)
-{
+static float bfloat_to_float(uint16_t value) {
     uint32_t bits = (uint32_t)value << 16;
     float out;
     memcpy(&out, &bits, 4);
     return out;
 }
 
-void stapes__to_f32(const stapes__tensor *tensor, size_t first, size_t count, float *out)
-{
+void stapes__to_f32(const stapes__tensor *tensor, size_t first, size_t count, float *out) {
     const unsigned char *bytes = tensor->data;
     bytes += first * stapes__dtype_size(tensor->dtype);
     switch (tensor->dtype) {

@@ -11,8 +11,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static void run_exact(const uint8_t *data, size_t size)
-{
+static void run_exact(const uint8_t *data, size_t size) {
     uint8_t *exact = malloc(size ? size : 1);
     if (!exact)
         abort();
@@ -21,8 +20,7 @@ static void run_exact(const uint8_t *data, size_t size)
     free(exact);
 }
 
-static int run_file(const char *path)
-{
+static int run_file(const char *path) {
     FILE *file = fopen(path, "rb");
     if (!file) {
         fprintf(stderr, "cannot open %s\n", path);
@@ -43,8 +41,7 @@ static int run_file(const char *path)
     return 1;
 }
 
-int main(int argc, char **argv)
-{
+int main(int argc, char **argv) {
     int count = 0;
     for (int i = 1; i < argc; i++) {
         struct stat status;

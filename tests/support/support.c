@@ -9,14 +9,12 @@
 
 #include "tensor/tensor.h"
 
-const char *vectors_path(char *buffer, size_t capacity, const char *relative)
-{
+const char *vectors_path(char *buffer, size_t capacity, const char *relative) {
     snprintf(buffer, capacity, "%s/%s", STAPES_TEST_VECTORS, relative);
     return buffer;
 }
 
-static unsigned char *read_all(const char *path, size_t *size)
-{
+static unsigned char *read_all(const char *path, size_t *size) {
     FILE *file = fopen(path, "rb");
     if (!file)
         fail_msg("cannot open %s", path);
@@ -31,8 +29,7 @@ static unsigned char *read_all(const char *path, size_t *size)
     return data;
 }
 
-vectors vectors_open(const char *folder)
-{
+vectors vectors_open(const char *folder) {
     vectors v = {0};
     char path[4096], relative[1024];
     size_t size;
@@ -58,8 +55,7 @@ vectors vectors_open(const char *folder)
     return v;
 }
 
-void vectors_close(vectors *v)
-{
+void vectors_close(vectors *v) {
     json_decref(v->info);
     json_decref(v->header);
     free(v->data);
@@ -67,8 +63,7 @@ void vectors_close(vectors *v)
 }
 
 double *vectors_get(const vectors *v, const char *name, int64_t shape[8], int *n_dims,
-                    size_t *count)
-{
+                    size_t *count) {
     json_t *entry = json_object_get(v->header, name);
     if (!entry)
         fail_msg("no vector named %s", name);
@@ -83,7 +78,8 @@ double *vectors_get(const vectors *v, const char *name, int64_t shape[8], int *n
     }
     if (n_dims)
         *n_dims = (int)json_array_size(dims);
-    size_t at = (size_t)json_integer_value(json_array_get(json_object_get(entry, "data_offsets"), 0));
+    size_t at =
+        (size_t)json_integer_value(json_array_get(json_object_get(entry, "data_offsets"), 0));
     const unsigned char *bytes = v->data + v->base + at;
     double *out = malloc((n ? n : 1) * sizeof *out);
     assert_non_null(out);
@@ -112,8 +108,7 @@ double *vectors_get(const vectors *v, const char *name, int64_t shape[8], int *n
 }
 
 float *vectors_get_f32(const vectors *v, const char *name, int64_t shape[8], int *n_dims,
-                       size_t *count)
-{
+                       size_t *count) {
     size_t n;
     double *wide = vectors_get(v, name, shape, n_dims, &n);
     float *out = malloc((n ? n : 1) * sizeof *out);
@@ -126,15 +121,13 @@ float *vectors_get_f32(const vectors *v, const char *name, int64_t shape[8], int
     return out;
 }
 
-static int compare_doubles(const void *a, const void *b)
-{
+static int compare_doubles(const void *a, const void *b) {
     double x = *(const double *)a, y = *(const double *)b;
     return (x > y) - (x < y);
 }
 
 void assert_close(const char *what, const float *got, const double *want, size_t count, double max,
-                  double p95)
-{
+                  double p95) {
     double worst = 0;
     size_t where = 0;
     double *errors = malloc((count ? count : 1) * sizeof *errors);
@@ -158,8 +151,7 @@ void assert_close(const char *what, const float *got, const double *want, size_t
         fail_msg("%s: 95th percentile %.3e over %.1e", what, at95, p95);
 }
 
-char *temp_dir(void)
-{
+char *temp_dir(void) {
     const char *base = getenv("TMPDIR");
     char path[4096];
     snprintf(path, sizeof path, "%s/stapes-test-XXXXXX", base && *base ? base : "/tmp");
@@ -167,22 +159,19 @@ char *temp_dir(void)
     return strdup(path);
 }
 
-static int remove_one(const char *path, const struct stat *status, int flag, struct FTW *ftw)
-{
+static int remove_one(const char *path, const struct stat *status, int flag, struct FTW *ftw) {
     (void)status;
     (void)flag;
     (void)ftw;
     return remove(path);
 }
 
-void temp_dir_remove(char *path)
-{
+void temp_dir_remove(char *path) {
     nftw(path, remove_one, 16, FTW_DEPTH | FTW_PHYS);
     free(path);
 }
 
-void support_assert_ok(stapes_status status, const stapes_error *err, const char *file, int line)
-{
+void support_assert_ok(stapes_status status, const stapes_error *err, const char *file, int line) {
     if (status != STAPES_OK) {
         print_error("%s:%d: %s: %s\n", file, line, stapes_status_name(status), err->message);
         fail();
