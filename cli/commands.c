@@ -9,6 +9,7 @@
     X(models)                                                                                      \
     X(inspect)                                                                                     \
     X(eval)                                                                                        \
+    X(doctor)                                                                                      \
     X(help)                                                                                        \
     X(completion)                                                                                  \
     X(man)
