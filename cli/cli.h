@@ -131,6 +131,14 @@ const cli_option *cli_engine_options(size_t *count);
 bool cli_list_add(cli_list *list, const char *item);
 void cli_list_free(cli_list *list);
 
+/* ---- model ------------------------------------------------------------------------------ */
+
+/* Refuses what no build of this version can do (--precision, --device). Returns the exit code. */
+int cli_engine_check(cli *c);
+/* Opens a context and the model that c->engine names; the caller closes both. On failure prints
+ * the error, leaves both NULL and returns the exit code. */
+int cli_engine_open(cli *c, stapes_context **context, stapes_model **model);
+
 /* ---- values ------------------------------------------------------------------------------- */
 
 /* Each reads the whole string or fails; '.' is the decimal point in every locale. */

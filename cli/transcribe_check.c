@@ -69,20 +69,6 @@ static int check_formats(cli *c, transcribe_args *args) {
     return ok ? 0 : cli_fail(c, STAPES_E_MEMORY, NULL, "not enough memory for the command line");
 }
 
-static int check_engine(cli *c) {
-    const char *precision = c->engine.precision;
-    if (cli_has_word("f32 fp32 float32", precision)) {
-        c->engine.precision = "f32";
-    } else if (strcmp(precision, "auto") != 0) {
-        return cli_fail(c, STAPES_E_UNSUPPORTED, "Use --precision auto or f32.",
-                        "--precision %s: this version computes in f32 only", precision);
-    }
-    if (strcmp(c->engine.device, "cuda") == 0)
-        return cli_fail(c, STAPES_E_UNSUPPORTED, "Leave --device out.",
-                        "--device cuda: this version computes on the CPU only");
-    return 0;
-}
-
 int transcribe_check(cli *c, transcribe_args *args, size_t n_inputs) {
     if (n_inputs == 0)
         return cli_usage(c, "no input: name a recording, a folder, or - for standard input.");
@@ -94,7 +80,7 @@ int transcribe_check(cli *c, transcribe_args *args, size_t n_inputs) {
         return cli_usage(c, "--skip-existing needs --output or --output-dir.");
     if (args->words_word)
         args->words = strcmp(args->words_word, "true") == 0;
-    int code = check_engine(c);
+    int code = cli_engine_check(c);
     if (code == 0)
         code = check_channel(c, args);
     if (code == 0)

@@ -52,34 +52,6 @@ static void session_params(const transcribe_args *args, stapes_session_params *p
     params->segment_gap = args->segment_gap;
 }
 
-static bool report_load(void *user, double done, const char *stage) {
-    (void)done;
-    (void)stage;
-    return !cli_stopping(user);
-}
-
-static int open_model(cli *c, stapes_context **context, stapes_model **model) {
-    stapes_error err = {0};
-    stapes_context_params params;
-    stapes_model_params model_params;
-    stapes_context_params_default(&params);
-    params.threads = c->engine.threads;
-    params.cpu = c->engine.cpu;
-    params.log = cli_log;
-    params.log_user = c;
-    params.log_level = c->common.verbose ? STAPES_LOG_INFO : STAPES_LOG_WARNING;
-    if (stapes_context_open(context, &params, &err) != STAPES_OK)
-        return cli_error(c, &err, NULL);
-    stapes_model_params_default(&model_params);
-    model_params.precision = c->engine.precision;
-    model_params.progress = report_load;
-    model_params.progress_user = c;
-    if (stapes_model_open(model, *context, c->engine.model, &model_params, &err) != STAPES_OK)
-        return err.code == STAPES_E_ABORTED ? stapes_status_exit_code(err.code)
-                                            : cli_error(c, &err, NULL);
-    return 0;
-}
-
 /* With --lenient a language that the model does not know is left out. */
 static stapes_status run_all(const writing *w, stapes_model *model, inputs *list, totals *sum,
                              stapes_error *err) {
@@ -113,7 +85,7 @@ static int recognise(cli *c, const transcribe_args *args, inputs *list) {
     stapes_model_info info;
     stapes_error err = {0};
     totals sum = {0};
-    int code = open_model(c, &context, &model);
+    int code = cli_engine_open(c, &context, &model);
     if (code == 0) {
         stapes_model_get_info(model, &info);
         cli_detail(c, "%s: %s, %.1f M parameters, %s, %s on %d thread%s", info.path,
