@@ -10,6 +10,7 @@
     X(inspect)                                                                                     \
     X(eval)                                                                                        \
     X(doctor)                                                                                      \
+    X(bench)                                                                                       \
     X(help)                                                                                        \
     X(completion)                                                                                  \
     X(man)
