@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "audio/mp3.h"
 #include "audio/resample.h"
 #include "audio/source.h"
 #include "base/mem.h"
@@ -40,9 +41,45 @@ stapes_status stapes__cut_off(stapes_error *err, uint64_t at, int64_t frames, in
     return stapes__fail(err, STAPES_E_AUDIO, "broken or cut off at %.2f s", seconds);
 }
 
+/* An MP3 file that is much shorter or longer than its own header says was cut off or put together
+ * from several. libsndfile's decoder writes warnings about these to stderr and trusts the header;
+ * FFmpeg does not when it cannot see the end either. */
+static bool odd_mp3(stapes__input *in, stapes__mp3_said *said) {
+    uint8_t head[STAPES__MP3_HEAD];
+    uint64_t got = 0, tag = 0;
+    bool odd = false;
+    if (!stapes__ffmpeg_built() || !stapes__input_rewind(in))
+        return false;
+    if (stapes__input_read_all(in, head, sizeof head, &got, NULL) == STAPES_OK)
+        tag = stapes__id3_size(head, (size_t)got);
+    if (tag > 0 && (!stapes__input_seek(in, tag) ||
+                    stapes__input_read_all(in, head, sizeof head, &got, NULL) != STAPES_OK))
+        got = 0;
+    if (stapes__mp3_said_size(head, (size_t)got, said) && in->file_size >= tag) {
+        uint64_t size = in->file_size - tag;
+        bool cut_off = size < said->bytes;
+        odd = (cut_off ? said->bytes - size : size - said->bytes) > said->bytes / 100;
+        said->samples = cut_off ? said->samples : -1;
+    }
+    stapes__input_rewind(in);
+    return odd;
+}
+
+static stapes_status open_odd_mp3(stapes_audio *audio, stapes__input *in,
+                                  const stapes__mp3_said *said, stapes_error *err) {
+    in->seekable = false;
+    stapes_status status = stapes__ffmpeg_open(&audio->source, in, audio->name, err);
+    if (status == STAPES_OK && said->samples >= 0)
+        audio->source->frames = said->samples;
+    return status;
+}
+
 /* Regular files: libsndfile first, FFmpeg for what it does not know. */
 static stapes_status open_file(stapes_audio *audio, stapes__input *in, stapes_error *err) {
     stapes_error first = {0};
+    stapes__mp3_said said;
+    if (odd_mp3(in, &said))
+        return open_odd_mp3(audio, in, &said, err);
     stapes_status status = stapes__sndfile_open(&audio->source, in, &first);
     if (status == STAPES_OK)
         return STAPES_OK;

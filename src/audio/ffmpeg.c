@@ -37,6 +37,7 @@ typedef struct movie {
     bool have_frame; /* the frame holds samples */
     bool draining;   /* the container has ended */
     bool io_failed;  /* it ended with an error */
+    bool guessed;    /* the length follows from the bit rate */
     bool finished, broken;
     uint64_t done; /* samples handed out */
 } movie;
@@ -203,9 +204,8 @@ static void convert(const AVFrame *frame, int from, int n, int channels, float *
 static stapes_status check_end(movie *m, stapes_error *err) {
     int64_t promised = m->source.frames;
     double missing = (double)(promised - (int64_t)m->done) / m->source.rate;
-    bool exact = m->format->duration_estimation_method != AVFMT_DURATION_FROM_BITRATE;
     m->broken = true; /* said once */
-    if (m->io_failed || (promised >= 0 && exact && missing > DURATION_SLACK))
+    if (m->io_failed || (promised >= 0 && !m->guessed && missing > DURATION_SLACK))
         return stapes__cut_off(err, m->done, missing > 0 ? promised : -1, m->source.rate);
     return STAPES_OK;
 }
@@ -277,6 +277,8 @@ static void describe(movie *m) {
     source->rate = m->frame->sample_rate;
     source->channels = FRAME_CHANNELS(m->frame);
     source->frames = length_of(m, source->rate);
+    m->guessed =
+        source->frames >= 0 && m->format->duration_estimation_method == AVFMT_DURATION_FROM_BITRATE;
     source->decoder = "ffmpeg";
     source->read = movie_read;
     source->close = movie_close;

@@ -141,7 +141,7 @@ static inline vec natural_log(vec x) {
     tail = tail * s + 1.0 / 5;
     tail = tail * s + 1.0 / 3;
     vec log_m = 2.0 * f + 2.0 * f * s * tail;
-    return e * 0.693147180559945309417 + log_m + (x - x);
+    return e * 0.693147180559945309417 + log_m + x * 0.0; /* NaN for NaN and infinity */
 }
 
 /* max(x, floor), NaN kept. */

@@ -1,5 +1,5 @@
 /* WAV and raw samples from a stream. */
-#include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -78,7 +78,7 @@ static stapes_status make(stapes__source **out, stapes__input *in, const stapes_
                                  .decoder = "stream",
                                  .read = stream_read,
                                  .close = stream_close};
-    strcpy(s->source.format, format);
+    snprintf(s->source.format, sizeof s->source.format, "%s", format);
     s->format = wav->format;
     s->frame_bytes = wav->frame_bytes;
     s->left = wav->data_bytes;

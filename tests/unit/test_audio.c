@@ -382,6 +382,7 @@ static void cut_off_files(void **state) {
     } cases[] = {{SAMPLES "stapes.flac", "cut.flac", 60000, 2.5, 3, "s of 6.71 s", false},
                  {STAPES_TEST_VECTORS "/audio/clip_a.wav", "cut.wav", 50000, 1.5, 1.6,
                   "1.56 s of 5.61 s", false},
+                 {SAMPLES "lecture.mp3", "cut.mp3", 100000, 19, 21, "s of 89.7", true},
                  {FIXTURES "tone-faststart.mp4", "cut.mp4", 5500, 0.2, 0.7, "s of 1.00 s", true},
                  {FIXTURES "tone.mka", "cut.mka", 5000, 0.2, 0.7, "s of 1.03 s", true}};
     char *folder = temp_dir();
