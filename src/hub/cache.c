@@ -33,7 +33,7 @@ stapes_status stapes__cache_folder(char **folder, stapes_error *err) {
     }
     if (!home || home[0] != '/') {
         stapes__fail(err, STAPES_E_IO, "no home folder to keep models in");
-        stapes__hint(err, "set STAPES_MODELS to a folder for models");
+        stapes__hint(err, "Set STAPES_MODELS to a folder for models");
         return STAPES_E_IO;
     }
     return copy_out(folder, stapes__path_join(home, ".cache/stapes/models"), err);
@@ -107,7 +107,7 @@ stapes_status stapes__hub_embedded(char **path, stapes_error *err) {
     stapes__fail(err, STAPES_E_MODEL_MISSING,
                  "the embedded model \"nano\" was found neither beside the program nor in %s",
                  STAPES_DATA_DIR "/models");
-    stapes__hint(err, "install stapes with its models folder, or name another model with --model");
+    stapes__hint(err, "Install stapes with its models folder, or name another model with --model");
     return STAPES_E_MODEL_MISSING;
 }
 
@@ -146,8 +146,8 @@ static stapes_status resolve_known(const stapes__registry_model *model, char **p
             err, STAPES_E_MODEL_MISSING, "model \"%s\" is %s (looked in %s)", model->name,
             state == STAPES__CACHE_PARTIAL ? "only partly downloaded" : "not downloaded yet",
             folder);
-        stapes__hint(err, "stapes pull %s   (%.2f GB, %s)", model->name, (double)model->bytes / 1e9,
-                     model->licence);
+        stapes__hint(err, "Get it with: stapes pull %s (%.2f GB, %s)", model->name,
+                     (double)model->bytes / 1e9, model->licence);
     }
     free(folder);
     free(cache);
@@ -182,7 +182,7 @@ static stapes_status fail_unknown(const stapes__registry *registry, const char *
         stapes__fail(err, STAPES_E_MODEL_MISSING,
                      "\"%s\" is neither a file, a folder nor a known model", name);
     if (near)
-        stapes__hint(err, "did you mean %s? `stapes models` lists the names", near->name);
+        stapes__hint(err, "Did you mean %s? `stapes models` lists the names", near->name);
     else
         stapes__hint(err, "`stapes models` lists the names");
     return STAPES_E_MODEL_MISSING;

@@ -49,7 +49,7 @@ static stapes_status report_progress(transfer *t) {
         return STAPES_OK;
     stapes__fail(t->err, STAPES_E_ABORTED, "%s: stopped after %lld bytes", t->request->name,
                  (long long)t->have);
-    stapes__hint(t->err, "the same command continues where it stopped");
+    stapes__hint(t->err, "The same command continues where it stopped");
     return STAPES_E_ABORTED;
 }
 
@@ -155,7 +155,7 @@ static stapes_status check_disk(transfer *t) {
     stapes__fail(t->err, STAPES_E_DISK_FULL,
                  "%s: needs %.2f GB more, but the disk has %.2f GB free", t->request->path,
                  (double)wanted / 1e9, (double)free_bytes / 1e9);
-    stapes__hint(t->err, "free some space, or choose another disk with --dir or STAPES_MODELS");
+    stapes__hint(t->err, "Free some space, or choose another disk with --dir or STAPES_MODELS");
     return STAPES_E_DISK_FULL;
 }
 
@@ -172,14 +172,14 @@ static stapes_status check_announced(transfer *t, const stapes__http_reply *repl
         stapes__fail(t->err, STAPES_E_MODEL_DAMAGED,
                      "%s: the server offers %lld bytes, the registry wants %lld", r->name,
                      (long long)announced, (long long)r->size);
-        stapes__hint(t->err, "the publisher may have changed the file; a newer stapes may know it");
+        stapes__hint(t->err, "The publisher may have changed the file; a newer stapes may know it");
         return STAPES_E_MODEL_DAMAGED;
     }
     if (r->sha256 && reply->linked && is_hex(reply->hub_etag, 64) &&
         strcmp(reply->hub_etag, r->sha256) != 0) {
         stapes__fail(t->err, STAPES_E_HASH, "%s: the hub offers SHA-256 %s, the registry wants %s",
                      r->name, reply->hub_etag, r->sha256);
-        stapes__hint(t->err, "the publisher may have changed the file; a newer stapes may know it");
+        stapes__hint(t->err, "The publisher may have changed the file; a newer stapes may know it");
         return STAPES_E_HASH;
     }
     t->total = r->size >= 0 ? r->size : announced;
@@ -265,7 +265,7 @@ static stapes_status on_data(void *user, const void *bytes, size_t count) {
             int errnum = errno;
             t->hashed = false;
             stapes_status status = stapes__fail_errno(t->err, errnum, "write", t->part);
-            stapes__hint(t->err, "free some space; the same command continues where it stopped");
+            stapes__hint(t->err, "Free some space; the same command continues where it stopped");
             return status;
         }
         stapes__digest_add(t->digest, at, (size_t)put);
@@ -289,15 +289,15 @@ static stapes_status fail_status(const transfer *t) {
                  reply->status, reason);
     if (reply->status == 401 || reply->status == 403)
         stapes__hint(t->err, t->options->token
-                                 ? "the token in HF_TOKEN may not read this; accept the model's "
+                                 ? "The token in HF_TOKEN may not read this; accept the model's "
                                    "terms on its page"
-                                 : "set HF_TOKEN to an access token of the hub, and accept the "
+                                 : "Set HF_TOKEN to an access token of the hub, and accept the "
                                    "model's terms on its page if it has any");
     else if (reply->status == 404)
-        stapes__hint(t->err, "the file may have been moved; a newer stapes may know where, and "
+        stapes__hint(t->err, "The file may have been moved; a newer stapes may know where, and "
                              "--mirror or HF_ENDPOINT may point elsewhere");
     else if (reply->status == 429)
-        stapes__hint(t->err, "too many requests: wait a while, or set HF_TOKEN");
+        stapes__hint(t->err, "Too many requests: wait a while, or set HF_TOKEN");
     return STAPES_E_NETWORK;
 }
 
@@ -380,7 +380,7 @@ static stapes_status wait_before(transfer *t, int retry) {
 static stapes_status fail_hash(transfer *t, const char *kind, const char *got, const char *want) {
     stapes__fail(t->err, STAPES_E_HASH, "%s: wrong content: %s %s, wanted %s", t->request->name,
                  kind, got, want);
-    stapes__hint(t->err, "nothing was kept; try again, or another --mirror");
+    stapes__hint(t->err, "Nothing was kept; try again, or another --mirror");
     return STAPES_E_HASH;
 }
 

@@ -64,7 +64,7 @@ static stapes_status check_endpoint(pull *p) {
     if (strncasecmp(e, "https://", 8) == 0 || strncasecmp(e, "http://", 7) == 0)
         return STAPES_OK;
     stapes__fail(p->err, STAPES_E_ARGUMENT, "\"%s\" is not the address of a hub", e);
-    stapes__hint(p->err, "give --mirror or HF_ENDPOINT as https://HOST");
+    stapes__hint(p->err, "Give --mirror or HF_ENDPOINT as https://HOST");
     return STAPES_E_ARGUMENT;
 }
 
@@ -105,7 +105,7 @@ static stapes_status take_guard(pull *p) {
         } else if (flock(fd, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
             status = stapes__fail(p->err, STAPES_E_IO, "another pull of %s is running in %s",
                                   p->model->name, p->folder);
-            stapes__hint(p->err, "wait for it, or stop it; what it has fetched is kept");
+            stapes__hint(p->err, "Wait for it, or stop it; what it has fetched is kept");
         } else if (fstat(fd, &mine) == 0 && stat(path, &named) == 0 &&
                    mine.st_ino == named.st_ino) {
             p->guard = fd; /* also where the file system has no locks at all */
@@ -204,7 +204,7 @@ static stapes_status fail_offline(const pull *p, const char *file) {
     stapes__fail(p->err, STAPES_E_MODEL_MISSING,
                  "%s: %s is not in %s, and downloads are switched off", p->model->name, file,
                  p->folder);
-    stapes__hint(p->err, "pull it without --offline and STAPES_OFFLINE, or copy the folder there");
+    stapes__hint(p->err, "Pull it without --offline and STAPES_OFFLINE, or copy the folder there");
     return STAPES_E_MODEL_MISSING;
 }
 
@@ -338,7 +338,7 @@ static stapes_status fail_verify(stapes_error *err, const stapes__registry_model
                  state == STAPES__VERIFY_MISSING ? "is missing"
                  : state == STAPES__VERIFY_SIZE  ? "has another size than it should"
                                                  : "has another SHA-256 than it should");
-    stapes__hint(err, "stapes pull --force %s", model->name);
+    stapes__hint(err, "Get it anew with: stapes pull --force %s", model->name);
     return STAPES_E_MODEL_DAMAGED;
 }
 
@@ -347,7 +347,7 @@ stapes_status stapes__pull_verify(const char *folder, const stapes__registry_mod
     if (!stapes__is_dir(folder)) {
         stapes__fail(err, STAPES_E_MODEL_MISSING, "%s: model \"%s\" is not there", folder,
                      model->name);
-        stapes__hint(err, "stapes pull %s", model->name);
+        stapes__hint(err, "Get it with: stapes pull %s", model->name);
         return STAPES_E_MODEL_MISSING;
     }
     stapes__record *record = stapes__record_load(folder, model);

@@ -77,7 +77,7 @@ class InspectTest(unittest.TestCase):
     def test_names(self):
         self.assertIn("stapes pull parakeet-tdt-0.6b-v3",
                       self.stapes("inspect", "v3", code=3).stderr)
-        self.assertIn("did you mean", self.stapes("inspect", "parakeet-tdt-0.6v3", code=3).stderr)
+        self.assertIn("Did you mean", self.stapes("inspect", "parakeet-tdt-0.6v3", code=3).stderr)
 
     def test_models(self):
         cache = self.root / "cache"

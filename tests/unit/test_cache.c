@@ -125,7 +125,7 @@ static void paths(void **state) {
     free(path);
     assert_int_equal(chdir(here), 0);
     missing("/no/such/model", "no such model file", "stapes models");
-    missing("parakeet-tdt-0.6bv3", "known model", "did you mean parakeet-tdt-0.6b-v3");
+    missing("parakeet-tdt-0.6bv3", "known model", "Did you mean parakeet-tdt-0.6b-v3");
     missing("zzzzzz", "known model", "stapes models");
 }
 
