@@ -8,7 +8,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "eval.h"
+#include "cmd_eval.h"
 #include "stapes/audio.h"
 
 typedef struct eval_args {
@@ -104,10 +104,10 @@ static int open_model(evaluation *e) {
 
 static int open_sessions(evaluation *e) {
     e->batch = (size_t)e->args->batch < e->n_clips ? (size_t)e->args->batch : e->n_clips;
-    e->sessions = calloc(e->batch, sizeof *e->sessions);
-    e->samples = calloc(e->batch, sizeof *e->samples);
+    e->sessions = calloc(e->batch, sizeof(stapes_session *));
+    e->samples = calloc(e->batch, sizeof(float *));
     e->counts = calloc(e->batch, sizeof *e->counts);
-    e->results = calloc(e->batch, sizeof *e->results);
+    e->results = calloc(e->batch, sizeof(stapes_result *));
     e->statuses = calloc(e->batch, sizeof *e->statuses);
     if (!e->sessions || !e->samples || !e->counts || !e->results || !e->statuses)
         return fail_memory(e->c);
@@ -156,6 +156,11 @@ static void close_all(evaluation *e) {
 
 /* ---- one group of clips ---- */
 
+static stapes_status no_memory(stapes_error *error) {
+    *error = (stapes_error){.code = STAPES_E_MEMORY, .message = "out of memory for a clip"};
+    return STAPES_E_MEMORY;
+}
+
 /* Reads a whole file as mono 16 kHz into *samples, which is kept for the next clip. */
 static stapes_status read_clip(const char *path, float **samples, size_t *count,
                                stapes_error *error) {
@@ -168,8 +173,7 @@ static stapes_status read_clip(const char *path, float **samples, size_t *count,
             capacity = capacity ? 2 * capacity : (size_t)16000 * 30;
             float *larger = realloc(*samples, capacity * sizeof *larger);
             if (!larger) {
-                status = STAPES_E_MEMORY;
-                *error = (stapes_error){.code = status, .message = "out of memory for the audio"};
+                status = no_memory(error);
                 break;
             }
             *samples = larger;
@@ -191,7 +195,7 @@ static void fail_clip(evaluation *e, eval_clip *clip, const stapes_error *error)
 static stapes_status load_clip(evaluation *e, size_t place, eval_clip *clip, stapes_error *error) {
     char *path = stapes__manifest_file(&e->manifest, clip->row);
     if (!path)
-        return stapes__fail_memory(error, "a path");
+        return no_memory(error);
     stapes_status status = read_clip(path, &e->samples[place], &e->counts[place], error);
     free(path);
     clip->seconds = (double)e->counts[place] / 16000;
@@ -216,7 +220,7 @@ static size_t read_group(evaluation *e, size_t first, size_t count, eval_clip **
  * that failed in it is tried again alone. */
 static void recognise_group(evaluation *e, eval_clip **members, size_t n) {
     stapes_error error;
-    memset(e->results, 0, e->batch * sizeof *e->results);
+    memset(e->results, 0, e->batch * sizeof(stapes_result *));
     if (n > 1)
         stapes_transcribe_batch(e->sessions, n, (const float *const *)e->samples, e->counts,
                                 e->results, e->statuses, &error);
@@ -283,7 +287,7 @@ static void on_stop(void *user) {
 }
 
 static int run_groups(evaluation *e) {
-    eval_clip **members = calloc(e->batch, sizeof *members);
+    eval_clip **members = calloc(e->batch, sizeof(eval_clip *));
     if (!members)
         return fail_memory(e->c);
     bool timed = e->expected_seconds > 0;

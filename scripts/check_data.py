@@ -37,7 +37,7 @@ def parse_arguments():
     parser.add_argument("--model", default=os.path.join(ROOT, "models", "nano"))
     parser.add_argument("--set", action="append", help="librispeech, ljspeech, ... [all]")
     parser.add_argument("--subset", type=int, default=0, help="about N clips of each set, evenly spread")
-    parser.add_argument("--margin", type=float, default=0.02, help="largest margin of a difference [0.02]")
+    parser.add_argument("--margin", type=float, default=0.005, help="largest margin of a difference [0.005]")
     parser.add_argument("--options", default="", help='more options for eval, as "--cpu none --batch 2"')
     return parser.parse_args()
 

@@ -1,7 +1,7 @@
 /* What `stapes eval` prints: the per-utterance table and the totals. */
 #include <string.h>
 
-#include "eval.h"
+#include "cmd_eval.h"
 
 void eval_write_header(FILE *file, bool with_tokens) {
     fputs("path\tseconds\twords\thits\tsubstitutions\tdeletions\tinsertions\twer\terror\treference"

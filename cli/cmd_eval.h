@@ -1,6 +1,6 @@
 /* What `stapes eval` gathers and how it is shown. */
-#ifndef STAPES_CLI_EVAL_H
-#define STAPES_CLI_EVAL_H
+#ifndef STAPES_CLI_CMD_EVAL_H
+#define STAPES_CLI_CMD_EVAL_H
 
 #include <stdio.h>
 
