@@ -30,14 +30,18 @@ MAY = {
                      "decode", "hub", "engine"},
     "inspect": BASE | {"tensor", "weights", "audio", "text", "models", "hub"},
 }
-# Programs see the public headers; a command may also see the module that it is the face of.
+# Programs see the public headers. A command may also see the module that it is the face of.
 PROGRAM_EXTRA = {
     "cli/cmd_eval": {"eval"},
+    "cli/eval": {"eval"},
     "cli/cmd_bench": {"bench"},
+    "cli/bench": {"bench"},
     "cli/cmd_pull": {"hub"},
-    "cli/cmd_models": {"hub"},
-    "cli/cmd_inspect": {"inspect", "hub"},
-    "cli/cmd_doctor": {"hub", "base", "audio", "inspect"},
+    "cli/models": {"hub"},
+    "cli/cmd_models": {"hub", "base"},
+    "cli/cmd_inspect": {"weights", "models", "text"},
+    "cli/cmd_doctor": {"hub", "base"},
+    "cli/doctor": {"hub", "base"},
 }
 INCLUDE = re.compile(r'^\s*#\s*include\s+"([^"]+)"', re.M)
 ISA = re.compile(r"__AVX|__SSE|__ARM_NEON|_mm\d*_|immintrin\.h|arm_neon\.h")
