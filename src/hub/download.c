@@ -365,7 +365,7 @@ static stapes_status wait_before(transfer *t, int retry) {
     snprintf(line, sizeof line, "%s; trying again in %.1f s", t->err ? t->err->message : "failed",
              seconds);
     note(t, line);
-    for (double left = seconds; left > 0; left -= 0.1) {
+    for (int left = (int)(seconds * 10 + 0.5); left > 0; left--) { /* tenths */
         struct timespec pause = {0, 100000000};
         stapes_status status = report_progress(t);
         if (status != STAPES_OK)
