@@ -79,27 +79,10 @@ static int choose_clips(evaluation *e) {
 }
 
 static int open_model(evaluation *e) {
-    cli *c = e->c;
-    stapes_error error;
-    stapes_context_params params;
-    stapes_context_params_default(&params);
-    params.threads = c->engine.threads;
-    if (c->engine.cpu)
-        params.cpu = c->engine.cpu;
-    params.log = cli_log;
-    params.log_user = c;
-    params.log_level = c->common.verbose ? STAPES_LOG_INFO : STAPES_LOG_WARNING;
     double start = now();
-    if (stapes_context_open(&e->context, &params, &error) != STAPES_OK)
-        return cli_error(c, &error, NULL);
-    stapes_model_params model;
-    stapes_model_params_default(&model);
-    if (c->engine.precision)
-        model.precision = c->engine.precision;
-    if (stapes_model_open(&e->model, e->context, c->engine.model, &model, &error) != STAPES_OK)
-        return cli_error(c, &error, NULL);
+    int code = cli_engine_open(e->c, &e->context, &e->model);
     e->load_seconds = now() - start;
-    return 0;
+    return code;
 }
 
 static int open_sessions(evaluation *e) {
@@ -373,7 +356,9 @@ static int run(cli *c, void *args) {
         return cli_usage(c, "'%s' is one word too many", c->inputs.items[0]);
     if (!stapes__normalizer_from_name(e.args->normalizer, &e.normalizer))
         return cli_usage(c, "there is no normaliser '%s'", e.args->normalizer);
-    int code = choose_clips(&e);
+    int code = cli_engine_check(c);
+    if (code == 0)
+        code = choose_clips(&e);
     if (code == 0)
         code = open_model(&e);
     if (code == 0)
