@@ -1,6 +1,6 @@
 /* Speed of the operations by shape, instruction set and thread count: GFLOP/s with the share of
  * the measured peak of multiply-adds in registers; GB/s where reading the weight is the work.
- * usage: bench_kernels [gemm|few|attention|rows] [seconds per line] */
+ * usage: bench_kernels [all|gemm|few|attention|rows] [seconds per line] [none|avx2|avx512] */
 #include <math.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -347,7 +347,7 @@ int main(int argc, char **argv) {
         for (size_t p = 0; p < (stapes__usable_cores() > 1 ? 2 : 1); p++) {
             stapes__cpu cpu;
             stapes__cpu_detect(&cpu);
-            if (!stapes__cpu_limit(&cpu, names[i]))
+            if ((argc > 3 && strcmp(argv[3], names[i]) != 0) || !stapes__cpu_limit(&cpu, names[i]))
                 continue;
             stapes__ops_cpu(&b.ops[b.count], &cpu, pools[p]);
             b.peaks[b.count] = peak(&b.ops[b.count]);

@@ -151,7 +151,8 @@ static void project(const tiled_job *job, const tile *t, const float *bias, cons
         }
         for (size_t p = 0; p < n_panels; p++)
             job->kernels->gemm->tile(t->rows, count, block, panels + (p * d + c0) * job->nr,
-                                     out + p * job->nr, ld, c0 > 0);
+                                     panels + (p * d + c0) * job->nr, out + p * job->nr, ld,
+                                     c0 > 0);
     }
 }
 
@@ -201,9 +202,11 @@ static void value_tile(const tiled_job *job, tile *t) {
         for (size_t r = 0; r < t->rows; r++)
             memcpy(block + r * STAPES__A_STRIDE, t->scores + r * job->score_stride + (k0 - base),
                    (end - k0) * sizeof *block);
-        for (size_t p = 0; p < job->value_panels; p++)
-            job->kernels->gemm->tile(t->rows, end - k0, block, u->values + (p * keys + k0) * nr,
-                                     t->sums + p * nr, job->sum_stride, k0 > t->least);
+        for (size_t p = 0; p < job->value_panels; p++) {
+            const float *b = u->values + (p * keys + k0) * nr;
+            job->kernels->gemm->tile(t->rows, end - k0, block, b, b, t->sums + p * nr,
+                                     job->sum_stride, k0 > t->least);
+        }
         k0 = end;
     }
     for (size_t r = 0; r < t->rows; r++) {

@@ -10,7 +10,7 @@
 
 enum {
     TASK_TILES = 9,  /* rows of tiles in one task: 126 rows of the AVX-512 kernel */
-    TASK_PANELS = 4, /* panels in one task: their k block (128 KiB) stays in the second cache */
+    TASK_PANELS = 8, /* panels in one task: their k block (256 KiB) stays in the second cache */
     PARALLEL_WORK = 1 << 20,    /* multiply-adds below which the caller works alone */
     PARALLEL_BYTES = 512 << 10, /* the same for few rows, where reading the weight is the work */
     STREAM_BYTES = 128 << 10,   /* least part of a weight for a task of few rows */
@@ -25,7 +25,7 @@ typedef struct linear_job {
     stapes__epilogue epilogue;
     float *y;
     size_t ldy;
-    size_t tiles, row_blocks, column_blocks;
+    size_t tiles, row_blocks, column_blocks, threads;
 } linear_job;
 
 static void finish_tile(const linear_job *job, size_t row, size_t rows, size_t panel,
@@ -43,6 +43,27 @@ static void copy_block(const linear_job *job, size_t row, size_t rows, size_t k0
                        float *a) {
     for (size_t r = 0; r < rows; r++)
         memcpy(a + r * STAPES__A_STRIDE, job->x + (row + r) * job->ldx + k0, kb * sizeof *a);
+}
+
+/* The quarter `part` of the panel block that a thread will need after this one: the next k block
+ * of the panel, or at the end the first of the column block that the thread gets next if all run
+ * at the same speed. Without it the first tile of every block waits for memory. NULL for none. */
+static const float *fetch_ahead(const linear_job *job, size_t task, size_t panel, size_t k0,
+                                size_t part) {
+    const stapes__weight *w = job->weight;
+    size_t column_block = task / job->row_blocks;
+    if (part > 3)
+        return NULL;
+    if (k0 >= w->k) {
+        k0 = 0;
+        size_t next = (task + job->threads) / job->row_blocks;
+        if (next == column_block || next >= job->column_blocks)
+            return NULL;
+        column_block = next;
+    }
+    size_t at = stapes__tile_row(w->panels, job->column_blocks, column_block) + panel;
+    size_t kb = w->k - k0 < STAPES__KB ? w->k - k0 : STAPES__KB;
+    return at < w->panels ? w->data + (at * w->k + k0 + part * kb / 4) * w->nr : NULL;
 }
 
 /* One block of tiles by one block of panels: for each block of k, each tile of x is copied once
@@ -66,8 +87,9 @@ static void run_block(void *arg, size_t index, int worker) {
             copy_block(job, row, rows, k0, kb, a);
             for (size_t panel = panel0; panel < panel1; panel++) {
                 float *c = sums + ((tile - tile0) * TASK_PANELS + panel - panel0) * TILE_FLOATS;
-                job->kernels->tile(rows, kb, a, w->data + (panel * w->k + k0) * w->nr, c, w->nr,
-                                   k0 > 0);
+                const float *b = w->data + (panel * w->k + k0) * w->nr;
+                const float *next = fetch_ahead(job, index, panel - panel0, k0 + kb, tile - tile0);
+                job->kernels->tile(rows, kb, a, b, next ? next : b, c, w->nr, k0 > 0);
                 if (k0 + kb == w->k)
                     finish_tile(job, row, rows, panel, c, w->nr);
             }
@@ -104,6 +126,7 @@ static void plan(linear_job *job, size_t threads) {
            least_rows = divide_up(tiles, TASK_TILES);
     job->column_blocks = least_columns;
     job->row_blocks = least_rows;
+    job->threads = threads;
     if (threads < 2)
         return;
     size_t wanted = 4 * threads, units = panels * tiles;
@@ -165,8 +188,9 @@ void stapes__gemm_linear(const stapes__gemm_kernels *kernels, const stapes__ops 
 
 enum { C_MR = 4, C_NR = 16 };
 
-static void tile_c(size_t rows, size_t kb, const float *a, const float *b, float *c, size_t ldc,
-                   bool accumulate) {
+static void tile_c(size_t rows, size_t kb, const float *a, const float *b, const float *ahead,
+                   float *c, size_t ldc, bool accumulate) {
+    (void)ahead;
     for (size_t r = 0; r < rows; r++) {
         float sum[C_NR] = {0};
         for (size_t k = 0; k < kb; k++) {

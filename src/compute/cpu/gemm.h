@@ -30,9 +30,11 @@ struct stapes__weight {
 typedef struct stapes__gemm_kernels {
     size_t mr, nr;
     /* c[rows, nr] = (accumulate ? c : 0) + a[rows, kb] b[kb, nr]; rows in [1, mr]; a has row
-     * stride STAPES__A_STRIDE, b is contiguous, c is 64-byte aligned with ldc a multiple of 16. */
-    void (*tile)(size_t rows, size_t kb, const float *a, const float *b, float *c, size_t ldc,
-                 bool accumulate);
+     * stride STAPES__A_STRIDE, b is contiguous, c is 64-byte aligned with ldc a multiple of 16.
+     * ahead: kb * nr / 4 floats that a later call will read, to be fetched into the second cache
+     * meanwhile; b when there is nothing to fetch. */
+    void (*tile)(size_t rows, size_t kb, const float *a, const float *b, const float *ahead,
+                 float *c, size_t ldc, bool accumulate);
     /* c[rows, nr] = x[rows, k] b[k, nr] over the whole k, in the same blocks and with the same
      * bits as tile; rows in [1, few_rows]; c contiguous. Reads b as one stream. */
     size_t few_rows; /* 0: none */

@@ -7,27 +7,36 @@
 #include "compute/cpu/gemm.h"
 #include "compute/cpu/vecmath_simd.h"
 
-enum { GEMM_NR = 2 * VW, GEMM_FEW = 4, GEMM_AHEAD = 8 /* k steps of prefetch */ };
+enum {
+    GEMM_NR = 2 * VW,
+    GEMM_FEW = 4,
+    GEMM_NEAR = 8 /* k steps of prefetch into the first cache */,
+    GEMM_FAR = GEMM_NR / 4 /* floats of `ahead` per k step */
+};
 
 #define GEMM_INLINE static inline __attribute__((always_inline))
 #if defined(__clang__)
 #define GEMM_UNROLL _Pragma("clang loop unroll(full)")
+#define GEMM_TWICE _Pragma("clang loop unroll_count(2)")
 #else
 #define GEMM_UNROLL _Pragma("GCC unroll 16")
+#define GEMM_TWICE _Pragma("GCC unroll 2")
 #endif
 
 /* R is a constant after inlining, so that the sums stay in registers. Writes two vectors per row
  * into low and high. */
 GEMM_INLINE void gemm_chain(const size_t R, size_t kb, const float *a, size_t lda, const float *b,
-                            vf *low, vf *high) {
+                            const float *ahead, vf *low, vf *high) {
     GEMM_UNROLL
     for (size_t r = 0; r < R; r++)
         low[r] = high[r] = v_set(0.0f);
-    for (size_t k = 0; k < kb; k++, a++, b += GEMM_NR) {
+    GEMM_TWICE
+    for (size_t k = 0; k < kb; k++, a++, b += GEMM_NR, ahead += GEMM_FAR) {
         vf b0 = v_load(b), b1 = v_load(b + VW);
-        __builtin_prefetch(b + GEMM_AHEAD * GEMM_NR);
+        __builtin_prefetch(ahead, 0, 2);
+        __builtin_prefetch(b + GEMM_NEAR * GEMM_NR);
         if (GEMM_NR > 16)
-            __builtin_prefetch(b + GEMM_AHEAD * GEMM_NR + 16);
+            __builtin_prefetch(b + GEMM_NEAR * GEMM_NR + 16);
         GEMM_UNROLL
         for (size_t r = 0; r < R; r++) {
             vf x = v_set(a[r * lda]);
@@ -37,10 +46,10 @@ GEMM_INLINE void gemm_chain(const size_t R, size_t kb, const float *a, size_t ld
     }
 }
 
-GEMM_INLINE void gemm_rows(const size_t R, size_t kb, const float *a, const float *b, float *c,
-                           size_t ldc, bool accumulate) {
+GEMM_INLINE void gemm_rows(const size_t R, size_t kb, const float *a, const float *b,
+                           const float *ahead, float *c, size_t ldc, bool accumulate) {
     vf low[STAPES__MAX_MR], high[STAPES__MAX_MR];
-    gemm_chain(R, kb, a, STAPES__A_STRIDE, b, low, high);
+    gemm_chain(R, kb, a, STAPES__A_STRIDE, b, ahead, low, high);
     GEMM_UNROLL
     for (size_t r = 0; r < R; r++) {
         if (accumulate) {
@@ -60,7 +69,7 @@ GEMM_INLINE void gemm_few_rows(const size_t R, size_t k, const float *x, size_t 
         total_low[r] = total_high[r] = v_set(0.0f);
     for (size_t k0 = 0; k0 < k; k0 += STAPES__KB) {
         size_t kb = k - k0 < STAPES__KB ? k - k0 : STAPES__KB;
-        gemm_chain(R, kb, x + k0, ldx, b + k0 * GEMM_NR, low, high);
+        gemm_chain(R, kb, x + k0, ldx, b + k0 * GEMM_NR, b + k0 * GEMM_NR, low, high);
         GEMM_UNROLL
         for (size_t r = 0; r < R; r++) {
             total_low[r] = k0 ? v_add(total_low[r], low[r]) : low[r];
@@ -77,11 +86,11 @@ GEMM_INLINE void gemm_few_rows(const size_t R, size_t k, const float *x, size_t 
 #define GEMM_CASE(R)                                                                               \
     case R:                                                                                        \
         if (R <= GEMM_MR)                                                                          \
-            gemm_rows(R, kb, a, b, c, ldc, accumulate);                                            \
+            gemm_rows(R, kb, a, b, ahead, c, ldc, accumulate);                                     \
         break
 
-static void gemm_tile(size_t rows, size_t kb, const float *a, const float *b, float *c, size_t ldc,
-                      bool accumulate) {
+static void gemm_tile(size_t rows, size_t kb, const float *a, const float *b, const float *ahead,
+                      float *c, size_t ldc, bool accumulate) {
     switch (rows) {
         GEMM_CASE(1);
         GEMM_CASE(2);
