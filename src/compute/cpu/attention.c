@@ -32,6 +32,22 @@ typedef struct attention_job {
     size_t stride;
 } attention_job;
 
+/* (q + u) . k in LANES interleaved chains. */
+static float dot(const float *q, const float *u, const float *k, size_t d) {
+    enum { LANES = 8 };
+    float sums[LANES] = {0};
+    size_t c = 0;
+    for (; c + LANES <= d; c += LANES)
+        for (size_t i = 0; i < LANES; i++)
+            sums[i] += (q[c + i] + u[c + i]) * k[c + i];
+    for (; c < d; c++)
+        sums[c % LANES] += (q[c] + u[c]) * k[c];
+    for (size_t half = LANES / 2; half > 0; half /= 2)
+        for (size_t i = 0; i < half; i++)
+            sums[i] += sums[i + half];
+    return sums[0];
+}
+
 static void one_query(const stapes__rel_attention *a, const stapes__attention_span *span,
                       size_t head, size_t query, float *scores) {
     size_t d = a->head_dim, at = head * d, low, high;
@@ -43,16 +59,16 @@ static void one_query(const stapes__rel_attention *a, const stapes__attention_sp
     stapes__attention_visible(&a->mask, span, query, &low, &high);
     if (low == high)
         return;
+    const float *p = positions + (a->position_zero + low - (span->q_offset + query));
+    for (size_t j = low; j < high; j++)
+        scores[j] = 0.0f;
+    for (size_t c = 0; c < d; c++, p += a->n_positions)
+        for (size_t j = low; j < high; j++)
+            scores[j] += (q[c] + w[c]) * p[j - low];
     float top = -INFINITY, total = 0.0f;
     for (size_t j = low; j < high; j++) {
-        const float *k = a->k + (span->k_first + j) * a->ldk + at;
-        const float *p = positions + (a->position_zero + j - (span->q_offset + query));
-        float content = 0.0f, position = 0.0f;
-        for (size_t c = 0; c < d; c++) {
-            content += (q[c] + u[c]) * k[c];
-            position += (q[c] + w[c]) * p[c * a->n_positions];
-        }
-        scores[j] = (content + position) * a->scale;
+        float content = dot(q, u, a->k + (span->k_first + j) * a->ldk + at, d);
+        scores[j] = (content + scores[j]) * a->scale;
         top = scores[j] > top ? scores[j] : top;
     }
     for (size_t j = low; j < high; j++) {
@@ -61,9 +77,9 @@ static void one_query(const stapes__rel_attention *a, const stapes__attention_sp
     }
     for (size_t j = low; j < high; j++) {
         const float *v = a->v + (span->k_first + j) * a->ldv + at;
-        float p = scores[j] / total;
+        float share = scores[j] / total;
         for (size_t c = 0; c < d; c++)
-            out[c] += p * v[c];
+            out[c] += share * v[c];
     }
 }
 

@@ -23,36 +23,42 @@ CONV2D_INLINE vf conv2d_edge(const stapes__conv2d *c, const float *const rows[3]
     return sum;
 }
 
-/* Lanes [i, i + n) of every output bin; the nine weights stay in registers. */
-CONV2D_INLINE void conv2d_lanes(const stapes__conv2d *c, const float *const rows[3],
-                                const bool first, size_t i, size_t n, float *y) {
-    vf weight[9], bias = v_load_part(c->bias + i, n), zero = v_set(0.0f);
-    for (size_t t = 0; t < 9; t++)
-        weight[t] = v_load_part(c->weight + t * c->channels + i, n);
-    bool all_rows = rows[0] && rows[1] && rows[2];
-    size_t step = first ? 1 : c->channels;
-    for (size_t f = 0; f < c->width_out; f++) {
-        vf sum = bias;
-        if (all_rows && 2 * f >= c->pad_before && 2 * f + 3 <= c->width_in + c->pad_before) {
-            size_t at = (2 * f - c->pad_before) * step + (first ? 0 : i);
-            for (size_t t = 0; t < 9; t++) {
-                const float *x = rows[t / 3] + at + t % 3 * step;
-                sum = v_fma(first ? v_set(*x) : v_load_part(x, n), weight[t], sum);
-            }
-        } else {
-            sum = conv2d_edge(c, rows, first, f, i, n);
-        }
-        v_store_part(y + f * c->channels + i, c->relu ? v_max(zero, sum) : sum, n);
+/* Lanes [i, i + n) of one output bin whose window lies inside; at is the offset of the window's
+ * first bin in a row. */
+CONV2D_INLINE vf conv2d_inner(const stapes__conv2d *c, const float *const rows[3], const bool first,
+                              size_t at, size_t i, size_t n) {
+    size_t step = first ? 1 : c->channels, lane = first ? 0 : i;
+    vf sum = v_load_part(c->bias + i, n);
+    for (size_t t = 0; t < 9; t++) {
+        const float *x = rows[t / 3] + at + t % 3 * step + lane;
+        sum = v_fma(first ? v_set(*x) : v_load_part(x, n),
+                    v_load_part(c->weight + t * c->channels + i, n), sum);
     }
+    return sum;
 }
 
+CONV2D_INLINE void conv2d_lanes(const stapes__conv2d *c, const float *const rows[3],
+                                const bool first, const bool inside, size_t f, size_t i, size_t n,
+                                float *y) {
+    size_t at = inside ? (2 * f - c->pad_before) * (first ? 1 : c->channels) : 0;
+    vf sum = inside ? conv2d_inner(c, rows, first, at, i, n) : conv2d_edge(c, rows, first, f, i, n);
+    v_store_part(y + i, c->relu ? v_max(v_set(0.0f), sum) : sum, n);
+}
+
+/* Bin by bin, so that rows and weights are read and y is written in order. */
 CONV2D_INLINE void conv2d_frame(const stapes__conv2d *c, const float *const rows[3],
                                 const bool first, float *y) {
-    size_t i = 0;
-    for (; i + VW <= c->channels; i += VW)
-        conv2d_lanes(c, rows, first, i, VW, y);
-    if (i < c->channels)
-        conv2d_lanes(c, rows, first, i, c->channels - i, y);
+    bool all_rows = rows[0] && rows[1] && rows[2];
+    for (size_t f = 0; f < c->width_out; f++, y += c->channels) {
+        bool inside =
+            all_rows && 2 * f >= c->pad_before && 2 * f + 3 <= c->width_in + c->pad_before;
+        size_t i = 0;
+        for (; inside && i + VW <= c->channels; i += VW)
+            conv2d_lanes(c, rows, first, true, f, i, VW, y);
+        for (; i < c->channels; i += VW)
+            conv2d_lanes(c, rows, first, inside, f, i, c->channels - i < VW ? c->channels - i : VW,
+                         y);
+    }
 }
 
 static void conv2d_frame_first(const stapes__conv2d *c, const float *const rows[3], float *y) {

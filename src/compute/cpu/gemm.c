@@ -188,18 +188,30 @@ void stapes__gemm_linear(const stapes__gemm_kernels *kernels, const stapes__ops 
 
 enum { C_MR = 4, C_NR = 16 };
 
+/* A row of sums that any compiler keeps in registers: GNU C's vectors exist on every target. */
+typedef float lanes __attribute__((vector_size(16)));
+enum { LANES = 4, GROUPS = C_NR / LANES };
+
 static void tile_c(size_t rows, size_t kb, const float *a, const float *b, const float *ahead,
                    float *c, size_t ldc, bool accumulate) {
     (void)ahead;
     for (size_t r = 0; r < rows; r++) {
-        float sum[C_NR] = {0};
+        lanes s0 = {0}, s1 = {0}, s2 = {0}, s3 = {0}, w[GROUPS];
+        const float *x = a + r * STAPES__A_STRIDE;
         for (size_t k = 0; k < kb; k++) {
-            float value = a[r * STAPES__A_STRIDE + k];
-            for (size_t j = 0; j < C_NR; j++)
-                sum[j] += value * b[k * C_NR + j];
+            memcpy(w, b + k * C_NR, sizeof w);
+            s0 += x[k] * w[0];
+            s1 += x[k] * w[1];
+            s2 += x[k] * w[2];
+            s3 += x[k] * w[3];
         }
-        for (size_t j = 0; j < C_NR; j++)
-            c[r * ldc + j] = accumulate ? c[r * ldc + j] + sum[j] : sum[j];
+        lanes sums[GROUPS] = {s0, s1, s2, s3};
+        if (accumulate) {
+            memcpy(w, c + r * ldc, sizeof w);
+            for (size_t g = 0; g < GROUPS; g++)
+                sums[g] += w[g];
+        }
+        memcpy(c + r * ldc, sums, sizeof sums);
     }
 }
 
