@@ -5,10 +5,12 @@ For each number of threads one `stapes bench --interactive` process and one onnx
 intra_op_num_threads the same, inter_op 1, everything else as it comes) stay open, and single measurements of the two
 take turns on the same number of mel frames; every second pair in reverse order. stapes is measured by the encoder's
 seconds of its own clock, onnxruntime by the time of run(). The ratio is onnxruntime / stapes: above 1, stapes is
-faster. ONNX files: lab/export_onnx.py.
+faster. ONNX files: lab/export_onnx.py. The report also has the time of one decoder step (predictor and joint) in
+onnxruntime; that of stapes is the decode column of `stapes bench --audio SPEECH` divided by the tokens.
 
 Other programs on the machine: their share of the processors is taken from /proc/stat. A pair during which it was
-above --quiet is not counted and is taken again, up to --patience times as many pairs as wanted.
+above --quiet is not counted and is taken again, up to --patience times as many pairs as wanted. On a machine that
+is never quiet, `chrt -f 1` before the command gives both engines the processors that they use, in turn.
 
 With --load, also the time and the peak memory (VmHWM) of opening the model in both, each in a fresh process.
 
@@ -144,6 +146,26 @@ def measure(stapes, onnx, watch, length, options):
     }  # fmt: skip
 
 
+def decoder_step(folder, threads, steps=300):
+    """Median seconds of one predictor and one joint call of onnxruntime, greedy choice included."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
+    predictor, joint = (
+        onnxruntime.InferenceSession(os.path.join(folder, name), options, providers=["CPUExecutionProvider"])
+        for name in ("predictor.onnx", "joint.onnx")
+    )
+    layers, _, width = predictor.get_inputs()[1].shape
+    h = c = np.zeros((layers, 1, width), np.float32)
+    frame = np.random.default_rng(1).standard_normal((1, joint.get_inputs()[0].shape[1]), dtype=np.float32)
+    times = []
+    for step in range(steps):
+        began = time.perf_counter()
+        guess, h, c = predictor.run(None, {"token": np.array([step]), "h": h, "c": c})
+        joint.run(None, {"frame": frame, "guess": guess})[0].argmax()
+        times.append(time.perf_counter() - began)
+    return statistics.median(times)
+
+
 def load_onnx(path, threads):
     """In a process of its own: what opening the model costs beyond Python and the libraries."""
     before = peak_rss()
@@ -152,8 +174,7 @@ def load_onnx(path, threads):
 
 
 def measure_load(options, encoder):
-    theirs = []
-    own = []
+    own, theirs = [], []
     for _ in range(3):
         words = [sys.executable, os.path.abspath(__file__), "--load-only", encoder]
         theirs.append(json.loads(subprocess.run(words, check=True, capture_output=True, text=True).stdout))
@@ -161,7 +182,10 @@ def measure_load(options, encoder):
                  "--warmup", "0", "--model", options.model]  # fmt: skip
         report = json.loads(subprocess.run(words, check=True, capture_output=True, text=True).stdout)
         own.append({**report["loads"][0], "weight_bytes": report["model"]["weight_bytes"]})
-    return {"stapes": min(own, key=lambda o: o["seconds"]), "onnxruntime_encoder": min(theirs, key=lambda o: o["seconds"])}
+    return {
+        "stapes": min(own, key=lambda o: o["seconds"]),
+        "onnxruntime_encoder": min(theirs, key=lambda o: o["seconds"]),
+    }
 
 
 def table(report):
@@ -204,11 +228,13 @@ def main():
         exported = json.load(file)
     report = {
         "onnxruntime": importlib.metadata.version("onnxruntime"), "onnx_encoder": exported["files"]["encoder.onnx"],
-        "attention_of_export": exported["attention"], "load_average": [os.getloadavg()[0]], "rows": [],
+        "attention_of_export": exported["attention"], "load_average": [os.getloadavg()[0]],
+        "onnxruntime_step_seconds": {}, "rows": [],
     }  # fmt: skip
     for threads in map(int, options.threads.split(",")):
         onnx = Onnx(encoder, threads)
         stapes = Stapes(options.stapes, options.model, threads, options.cpu)
+        report["onnxruntime_step_seconds"][str(threads)] = decoder_step(options.onnx, threads)
         report["stapes"] = {k: v for k, v in stapes.head.items() if k not in ("rows", "loads")}
         watch = Watch([os.getpid(), stapes.process.pid])
         for length in map(float, options.lengths.split(",")):
