@@ -57,7 +57,7 @@ static const float *fetch_ahead(const linear_job *job, size_t task, size_t panel
     if (k0 >= w->k) {
         k0 = 0;
         size_t next = (task + job->threads) / job->row_blocks;
-        if (next == column_block || next >= job->column_blocks)
+        if (next >= job->column_blocks)
             return NULL;
         column_block = next;
     }
