@@ -11,6 +11,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/cpu.h"
 #include "base/mem.h"
@@ -83,6 +84,40 @@ typedef struct stapes__rel_attention {
     stapes__attention_mask mask;
 } stapes__rel_attention;
 
+/* Keys and values kept for attention: `rows` rows of n_heads * head_dim each, written with kv_put
+ * in a layout of the back end's own. The memory (kv_floats floats, 64-byte aligned) is the
+ * caller's; rows never put are never used. */
+typedef struct stapes__kv {
+    float *data;
+    size_t rows, n_heads, head_dim;
+} stapes__kv;
+
+/* Queries that share their keys: rows k_first .. k_first + k_count - 1 of the kv or, when `rows` is
+ * given, the k_count rows that it names, in the order of time (several hypotheses share one kv in
+ * this way and are reordered without copying). */
+typedef struct stapes__attention_group {
+    size_t q_first, q_count; /* rows in q and out */
+    size_t k_first, k_count; /* k_count > 0 */
+    const uint32_t *rows;    /* [k_count] or NULL; k_first is not used with it */
+    bool causal;             /* query i sees keys 0 .. q_offset + i only */
+    size_t q_offset;         /* q_offset + q_count <= k_count when causal */
+    /* [n_heads] blocks [q_count, k_count] that receive the probabilities, zeros where a query does
+     * not see; a block or the list may be NULL. */
+    float *const *probabilities;
+} stapes__attention_group;
+
+/* Plain multi-head attention: softmax over the visible keys of (q_i . k_j) * scale, times v. */
+typedef struct stapes__attention {
+    const float *q; /* head h uses columns [h * head_dim, (h + 1) * head_dim) */
+    size_t ldq;
+    float *out; /* must not overlap q */
+    size_t ldo;
+    const stapes__kv *kv;
+    float scale;
+    const stapes__attention_group *groups;
+    size_t n_groups;
+} stapes__attention;
+
 /* GLU, depthwise convolution over time, normalisation, SiLU (spec/fastconformer 8). */
 typedef struct stapes__conv_module {
     const float *x;             /* [rows, 2 * d] */
@@ -137,6 +172,16 @@ struct stapes__ops {
     /* scratch is saved and restored. false when memory is short. */
     bool (*rel_attention)(const stapes__ops *ops, const stapes__rel_attention *a,
                           stapes__arena *scratch);
+    /* Floats of a kv with this many rows. */
+    size_t (*kv_floats)(size_t rows, size_t n_heads, size_t head_dim);
+    /* Row `first + i` of the kv, or slots[i] when given, takes row i of k and v. */
+    void (*kv_put)(const stapes__ops *ops, const stapes__kv *kv, size_t first,
+                   const uint32_t *slots, size_t count, const float *k, size_t ldk, const float *v,
+                   size_t ldv);
+    /* One row back as it was put: k and v [n_heads * head_dim]. */
+    void (*kv_get)(const stapes__kv *kv, size_t row, float *k, float *v);
+    /* Reads a kv that this table has filled. scratch and result as rel_attention. */
+    bool (*attention)(const stapes__ops *ops, const stapes__attention *a, stapes__arena *scratch);
     bool (*conv_module)(const stapes__ops *ops, const stapes__conv_module *c,
                         stapes__arena *scratch);
     /* 1 input channel -> `channels`. */

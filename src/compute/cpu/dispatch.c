@@ -6,6 +6,7 @@
 #include "compute/cpu/conv_module.h"
 #include "compute/cpu/elementwise.h"
 #include "compute/cpu/gemm.h"
+#include "compute/cpu/kv_attention.h"
 #include "compute/cpu/lstm.h"
 #include "compute/cpu/norm.h"
 
@@ -13,6 +14,7 @@ static void init_c(stapes__ops *ops) {
     stapes__gemm_init_c(ops);
     stapes__norm_init_c(ops);
     stapes__attention_init_c(ops);
+    stapes__kv_attention_init_c(ops);
     stapes__conv_module_init_c(ops);
     stapes__conv2d_init_c(ops);
     stapes__lstm_init_c(ops);
@@ -24,6 +26,7 @@ static void init_avx2(stapes__ops *ops) {
     stapes__gemm_init_avx2(ops);
     stapes__norm_init_avx2(ops);
     stapes__attention_init_avx2(ops);
+    stapes__kv_attention_init_avx2(ops);
     stapes__conv_module_init_avx2(ops);
     stapes__conv2d_init_avx2(ops);
     stapes__lstm_init_avx2(ops);
@@ -35,6 +38,7 @@ static void init_avx512(stapes__ops *ops) {
     stapes__gemm_init_avx512(ops);
     stapes__norm_init_avx512(ops);
     stapes__attention_init_avx512(ops);
+    stapes__kv_attention_init_avx512(ops);
     stapes__conv_module_init_avx512(ops);
     stapes__conv2d_init_avx512(ops);
     stapes__lstm_init_avx512(ops);
