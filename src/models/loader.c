@@ -25,11 +25,6 @@ static bool shape_fits(const stapes__tensor *t, const size_t *dims, int n_dims) 
     return true;
 }
 
-static bool is_floating(stapes__dtype dtype) {
-    return dtype == STAPES__F32 || dtype == STAPES__F16 || dtype == STAPES__BF16 ||
-           dtype == STAPES__F64;
-}
-
 const stapes__tensor *stapes__loader_tensor(stapes__loader *loader, const char *name, size_t d0,
                                             size_t d1, size_t d2, size_t d3) {
     size_t dims[4] = {d0, d1, d2, d3};
@@ -52,8 +47,8 @@ const stapes__tensor *stapes__loader_tensor(stapes__loader *loader, const char *
         note(loader, name, want, have);
         return NULL;
     }
-    if (!is_floating(tensor->dtype)) {
-        note(loader, name, "F32, F16, BF16 or F64", stapes__dtype_name(tensor->dtype));
+    if (!stapes__dtype_is_real(tensor->dtype)) {
+        note(loader, name, "a floating or block type", stapes__dtype_name(tensor->dtype));
         return NULL;
     }
     return tensor;
@@ -86,8 +81,8 @@ float *stapes__loader_floats(stapes__loader *loader, const char *name, size_t co
     const stapes__tensor *tensor = loader->find(loader->container, name);
     if (!tensor || elements(tensor) != count) /* notes the problem with the wanted length */
         tensor = stapes__loader_tensor(loader, name, count, 0, 0, 0);
-    else if (!is_floating(tensor->dtype))
-        note(loader, name, "F32, F16, BF16 or F64", stapes__dtype_name(tensor->dtype));
+    else if (!stapes__dtype_is_real(tensor->dtype))
+        note(loader, name, "a floating or block type", stapes__dtype_name(tensor->dtype));
     if (!tensor || !going_on(loader))
         return NULL;
     float *out = stapes__arena_floats(loader->arena, count);

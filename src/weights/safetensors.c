@@ -28,7 +28,7 @@ static stapes_status read_dtype(const char *name, const json_t *text, stapes__dt
     const char *spelled = json_string_value(text);
     if (!spelled)
         return stapes__fail(err, STAPES_E_MODEL_DAMAGED, "tensor %s has no dtype", name);
-    for (int i = 0; i < STAPES__DTYPE_COUNT; i++) {
+    for (int i = 0; i <= STAPES__BOOL; i++) { /* block types are not safetensors' */
         if (strcmp(spelled, stapes__dtype_name((stapes__dtype)i)) == 0) {
             *dtype = (stapes__dtype)i;
             return STAPES_OK;

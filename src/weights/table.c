@@ -31,13 +31,16 @@ static stapes_status check(const stapes__tensor *tensor, size_t length, stapes_e
         return stapes__fail(err, STAPES_E_MODEL_DAMAGED,
                             "tensor name '%.*s' is empty, longer than %d bytes or no plain text",
                             shown, tensor->name, STAPES__MAX_NAME);
-    size_t elements, bytes;
+    size_t elements, bytes, block = stapes__dtype_block(tensor->dtype);
     if (tensor->n_dims < 0 || tensor->n_dims > STAPES__MAX_DIMS ||
         !stapes__shape_elements(tensor->n_dims, tensor->shape, &elements))
         return stapes__fail(err, STAPES_E_MODEL_DAMAGED, "tensor %.*s has an impossible shape",
                             (int)length, tensor->name);
-    if (!stapes__mul_size(elements, stapes__dtype_size(tensor->dtype), &bytes) ||
-        bytes != tensor->bytes)
+    if (!stapes__shape_bytes(tensor->dtype, tensor->n_dims, tensor->shape, &bytes))
+        return stapes__fail(err, STAPES_E_MODEL_DAMAGED,
+                            "tensor %.*s: its rows are no whole number of blocks of %zu (%s)",
+                            (int)length, tensor->name, block, stapes__dtype_name(tensor->dtype));
+    if (bytes != tensor->bytes)
         return stapes__fail(err, STAPES_E_MODEL_DAMAGED,
                             "tensor %.*s: %zu elements of %s need %zu bytes, but %zu are stored",
                             (int)length, tensor->name, elements, stapes__dtype_name(tensor->dtype),

@@ -11,7 +11,16 @@ typedef struct pack_job {
     stapes__weight *weight;
 } pack_job;
 
-enum { PACK_COLUMNS = 256 };
+/* A multiple of every block, so that a row is read in whole ones. */
+enum { PACK_COLUMNS = STAPES__MAX_BLOCK };
+
+/* One element, through its block. */
+static float read_element(const stapes__tensor *part, size_t index) {
+    float values[STAPES__MAX_BLOCK];
+    size_t block = stapes__dtype_block(part->dtype), within = index % block;
+    stapes__to_f32(part, index - within, block, values);
+    return values[within];
+}
 
 /* Columns [first, first + count) of stacked row `row`, as floats. */
 static void read_row(const stapes__pack_params *params, size_t row, size_t first, size_t count,
@@ -26,7 +35,7 @@ static void read_row(const stapes__pack_params *params, size_t row, size_t first
         return;
     }
     for (size_t c = 0; c < count; c++)
-        stapes__to_f32(part, row * params->k + params->column[first + c], 1, out + c);
+        out[c] = read_element(part, row * params->k + params->column[first + c]);
 }
 
 static void pack_panel(const pack_job *job, size_t panel) {
@@ -69,7 +78,9 @@ static stapes_status check_parts(const stapes__pack_params *params, stapes_error
             return stapes__fail(err, STAPES_E_MODEL_DAMAGED,
                                 "tensor %s has shape %s, wanted [rows, %zu]",
                                 part->name ? part->name : "?", shape, params->k);
-        if (part->dtype > STAPES__F64 || part->bytes / stapes__dtype_size(part->dtype) < elements)
+        size_t block = stapes__dtype_block(part->dtype);
+        if (!stapes__dtype_is_real(part->dtype) || params->k % block != 0 ||
+            part->bytes / stapes__dtype_size(part->dtype) < elements / block)
             return stapes__fail(err, STAPES_E_MODEL_DAMAGED,
                                 "tensor %s: %zu bytes of %s do not hold a weight of shape %s",
                                 part->name ? part->name : "?", part->bytes,
