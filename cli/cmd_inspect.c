@@ -33,7 +33,7 @@ static const char *part_of(const char *canonical) {
 
 static bool is_buffer(const char *name) {
     return strstr(name, ".running_") || strstr(name, ".num_batches_tracked") ||
-           strncmp(name, "preprocessor.", 13) == 0;
+           strncmp(name, "preprocessor.", 13) == 0 || strcmp(name, "mel_filters") == 0;
 }
 
 /* object[key] += amount */
@@ -198,6 +198,14 @@ static json_t *describe_tokenizer(const stapes__container *container, stapes_err
         kind = "piece list";
         *status = stapes__tokenizer_open_lines(&t, data, size, error);
         break;
+    case STAPES__TOKENIZER_BYTES: {
+        const uint8_t *const *tokens;
+        const size_t *lengths;
+        size_t count = stapes__container_tokens(container, &tokens, &lengths);
+        kind = "byte tokens";
+        *status = stapes__tokenizer_open_bytes(&t, tokens, lengths, count, error);
+        break;
+    }
     case STAPES__TOKENIZER_NONE:
         break;
     }

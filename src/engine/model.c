@@ -76,6 +76,13 @@ static stapes_status open_tokenizer(stapes_model *m, stapes_error *error) {
     case STAPES__TOKENIZER_VOCAB_TXT:
         status = stapes__tokenizer_open_lines(&m->tokenizer, data, size, error);
         break;
+    case STAPES__TOKENIZER_BYTES: {
+        const uint8_t *const *tokens;
+        const size_t *lengths;
+        size_t count = stapes__container_tokens(m->container, &tokens, &lengths);
+        status = stapes__tokenizer_open_bytes(&m->tokenizer, tokens, lengths, count, error);
+        break;
+    }
     case STAPES__TOKENIZER_NONE:
         status = tokenizer_from_config(m, error);
         break;

@@ -7,6 +7,8 @@
 #include "weights/container_internal.h"
 #include "weights/detect.h"
 #include "weights/folder.h"
+#include "weights/ggml_bin.h"
+#include "weights/gguf.h"
 #include "weights/nemo.h"
 #include "weights/safetensors.h"
 #include "weights/torch.h"
@@ -19,6 +21,18 @@ stapes_status stapes__container_take_map(stapes__container *c, stapes__map map, 
     }
     c->maps = grown;
     c->maps[c->n_maps++] = map;
+    return STAPES_OK;
+}
+
+stapes_status stapes__container_make_tokens(stapes__container *c, size_t count, stapes_error *err) {
+    if (count == 0)
+        return STAPES_OK;
+    c->tokens = stapes__calloc(count, sizeof *c->tokens);
+    c->token_lengths = stapes__calloc(count, sizeof *c->token_lengths);
+    if (!c->tokens || !c->token_lengths)
+        return stapes__fail_memory(err, "the vocabulary");
+    c->n_tokens = count;
+    c->tokenizer_kind = STAPES__TOKENIZER_BYTES;
     return STAPES_OK;
 }
 
@@ -58,6 +72,12 @@ static stapes_status open_file(stapes__container *c, const char *path, stapes_er
     case STAPES__FILE_ZIP:
         c->format = STAPES__CONTAINER_TORCH;
         return stapes__torch_open_file(c, path, err);
+    case STAPES__FILE_GGML:
+        c->format = STAPES__CONTAINER_GGML;
+        return stapes__ggml_bin_open_file(c, path, err);
+    case STAPES__FILE_GGUF:
+        c->format = STAPES__CONTAINER_GGUF;
+        return stapes__gguf_open_file(c, path, err);
     default:
         return stapes__detect_refuse(kind, path, err);
     }
@@ -126,6 +146,9 @@ void stapes__container_close(stapes__container **container) {
     json_decref(c->preprocessor);
     json_decref(c->generation);
     free(c->tokenizer_owned);
+    free(c->tokens);
+    free(c->token_lengths);
+    free(c->tokens_owned);
     free(c->path);
     free(c);
 }
@@ -140,6 +163,10 @@ const char *stapes__container_format_name(const stapes__container *c) {
         return "nemo";
     case STAPES__CONTAINER_TORCH:
         return "torch";
+    case STAPES__CONTAINER_GGML:
+        return "ggml";
+    case STAPES__CONTAINER_GGUF:
+        return "gguf";
     default:
         return "safetensors";
     }
@@ -187,4 +214,11 @@ stapes__tokenizer_kind stapes__container_tokenizer(const stapes__container *c, c
     *data = c->tokenizer;
     *size = c->tokenizer_size;
     return c->tokenizer_kind;
+}
+
+size_t stapes__container_tokens(const stapes__container *c, const uint8_t *const **tokens,
+                                const size_t **lengths) {
+    *tokens = c->tokens;
+    *lengths = c->token_lengths;
+    return c->n_tokens;
 }

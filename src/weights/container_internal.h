@@ -22,9 +22,16 @@ struct stapes__container {
     char *tokenizer_owned; /* NULL when the bytes lie in a mapping */
     const char *tokenizer;
     size_t tokenizer_size;
+    const uint8_t **tokens; /* n_tokens byte tokens in id order */
+    size_t *token_lengths, n_tokens;
+    uint8_t *tokens_owned; /* NULL when they lie in a mapping */
 };
 
 /* Takes over a mapping (also on failure, where it is closed). */
 stapes_status stapes__container_take_map(stapes__container *c, stapes__map map, stapes_error *err);
+
+/* Makes room for `count` byte tokens, empty so far; the tokenizer becomes STAPES__TOKENIZER_BYTES
+ * (and stays what it is when count is 0). Once per container. */
+stapes_status stapes__container_make_tokens(stapes__container *c, size_t count, stapes_error *err);
 
 #endif

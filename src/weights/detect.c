@@ -76,10 +76,6 @@ static refusal refusal_of(stapes__file_kind kind) {
     switch (kind) {
     case STAPES__FILE_EMPTY:
         return (refusal){STAPES_E_MODEL_DAMAGED, "is empty", "download it again"};
-    case STAPES__FILE_GGUF:
-        return (refusal){STAPES_E_UNSUPPORTED, "is a GGUF file, which is not read", other};
-    case STAPES__FILE_GGML:
-        return (refusal){STAPES_E_UNSUPPORTED, "is a ggml file, which is not read", other};
     case STAPES__FILE_ONNX:
         return (refusal){STAPES_E_UNSUPPORTED, "is an ONNX graph, which is not read", other};
     case STAPES__FILE_NPY:

@@ -337,8 +337,8 @@ static void test_other_files(void **state) {
         const char *mention;
     } cases[] = {
         {"", 0, STAPES_E_MODEL_DAMAGED, "empty"},
-        {"GGUF\3\0\0\0", 8, STAPES_E_UNSUPPORTED, "GGUF"},
-        {"lmgg\1\0\0\0", 8, STAPES_E_UNSUPPORTED, "ggml"},
+        {"GGUF\3\0\0\0", 8, STAPES_E_MODEL_DAMAGED, "GGUF"},
+        {"lmgg\1\0\0\0", 8, STAPES_E_MODEL_DAMAGED, "ends at byte 8"},
         {"\x08\x07\x12\x07pytorch", 11, STAPES_E_UNSUPPORTED, "ONNX"},
         {"\x93NUMPY\1\0", 8, STAPES_E_UNSUPPORTED, "NumPy"},
         {"\x80\x02}q", 4, STAPES_E_UNSUPPORTED, "torch"},
