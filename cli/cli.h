@@ -146,6 +146,9 @@ bool cli_parse_number(const char *text, double *value);
 bool cli_parse_int(const char *text, long *value);
 /* "90", "90.5", "90s", "1:30", "00:01:30.5", and "2m30s" / "1h" forms; seconds. */
 bool cli_parse_time(const char *text, double *seconds);
+/* "10-20-5" (also with commas): left context, chunk and right context in any form of a time; the
+ * chunk must be positive. */
+bool cli_parse_window(const char *text, double *left, double *chunk, double *right);
 /* "Did you mean": looks for the word of a space-separated list whose edit distance to `word` is
  * below *best; writes it to out and lowers *best. Start with out empty and *best =
  * cli_near_limit(word); may be called for several lists in turn. */

@@ -13,6 +13,8 @@
 
 typedef struct eval_args {
     const char *manifest, *filter, *normalizer, *out, *decoder, *language;
+    const char *attention, *window;
+    double full_seconds;
     int limit, batch, bootstrap;
     bool tokens;
 } eval_args;
@@ -100,6 +102,15 @@ static int open_sessions(evaluation *e) {
         params.decoder = e->args->decoder;
     if (e->args->language)
         params.language = e->args->language;
+    if (e->args->attention)
+        params.attention = e->args->attention;
+    params.full_seconds = e->args->full_seconds;
+    if (e->args->window) {
+        cli_parse_window(e->args->window, &params.window_left, &params.window_chunk,
+                         &params.window_right); /* checked in run */
+        if (!e->args->attention)
+            params.attention = "window";
+    }
     for (size_t i = 0; i < e->batch; i++) {
         stapes_error error;
         if (stapes_session_open(&e->sessions[i], e->model, &params, &error) != STAPES_OK)
@@ -356,6 +367,10 @@ static int run(cli *c, void *args) {
         return cli_usage(c, "'%s' is one word too many", c->inputs.items[0]);
     if (!stapes__normalizer_from_name(e.args->normalizer, &e.normalizer))
         return cli_usage(c, "there is no normaliser '%s'", e.args->normalizer);
+    double parts[3];
+    if (e.args->window && !cli_parse_window(e.args->window, &parts[0], &parts[1], &parts[2]))
+        return cli_usage(c, "--window: '%s' is not of the form LEFT-CHUNK-RIGHT, as in 10-20-5.",
+                         e.args->window);
     int code = cli_engine_check(c);
     if (code == 0)
         code = choose_clips(&e);
@@ -437,6 +452,24 @@ static const cli_option options[] = {
      .argument = "CODE",
      .fallback = "auto",
      .help = "language spoken, where the model knows several"},
+    {.name = "attention",
+     .type = CLI_TEXT,
+     .offset = offsetof(eval_args, attention),
+     .argument = "MODE",
+     .fallback = "auto",
+     .help = "auto (full up to --full-seconds, then windows), full, window, or band:LEFT,RIGHT in "
+             "frames of 80 ms"},
+    {.name = "full-seconds",
+     .type = CLI_TIME,
+     .offset = offsetof(eval_args, full_seconds),
+     .argument = "TIME",
+     .fallback = "the model's",
+     .help = "longest audio that is recognised in one piece"},
+    {.name = "window",
+     .type = CLI_TEXT,
+     .offset = offsetof(eval_args, window),
+     .argument = "L-C-R",
+     .help = "window of long audio in seconds: left context, chunk, right context, as in 10-20-5"},
     {.name = "out",
      .letter = 'o',
      .type = CLI_TEXT,

@@ -369,6 +369,7 @@ static int take(const tables *t, const found *f, const char *as, size_t as_lengt
         if (attached)
             return cli_usage(t->c, "%s takes no value.", name);
         const char *own = f->value ? keep_word(t->c, f->value, f->value_length) : "";
+        /* kept by the cli and freed with it; NOLINTNEXTLINE(clang-analyzer-unix.Malloc) */
         return own ? set_value(t, f, name, own) : no_memory(t);
     }
     if (!attached) {

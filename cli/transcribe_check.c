@@ -20,23 +20,10 @@ static int check_channel(cli *c, transcribe_args *args) {
     return 0;
 }
 
-/* "10-20-5"; also with commas. */
 static int check_window(cli *c, transcribe_args *args) {
-    double *const parts[] = {&args->left, &args->chunk, &args->right};
-    char copy[64], *at = copy;
     if (!args->window)
         return 0;
-    bool ok = strlen(args->window) < sizeof(copy);
-    if (ok)
-        memcpy(copy, args->window, strlen(args->window) + 1);
-    for (size_t i = 0; i < CLI_COUNT_OF(parts) && ok; i++) {
-        char *end = at + strcspn(at, "-,");
-        ok = (*end != 0) == (i + 1 < CLI_COUNT_OF(parts));
-        *end = 0;
-        ok = ok && cli_parse_time(at, parts[i]);
-        at = end + 1;
-    }
-    if (!ok || args->chunk <= 0)
+    if (!cli_parse_window(args->window, &args->left, &args->chunk, &args->right))
         return cli_usage(c, "--window: '%s' is not of the form LEFT-CHUNK-RIGHT, as in 10-20-5.",
                          args->window);
     if (strcmp(args->attention, "auto") == 0)

@@ -166,6 +166,23 @@ static void nearest_word(void *user, const char *word, size_t length) {
     }
 }
 
+bool cli_parse_window(const char *text, double *left, double *chunk, double *right) {
+    double *const parts[] = {left, chunk, right};
+    char copy[64], *at = copy;
+    if (strlen(text) >= sizeof(copy))
+        return false;
+    memcpy(copy, text, strlen(text) + 1);
+    for (size_t i = 0; i < CLI_COUNT_OF(parts); i++) {
+        char *end = at + strcspn(at, "-,");
+        bool more = *end != 0;
+        *end = 0;
+        if (more != (i + 1 < CLI_COUNT_OF(parts)) || !cli_parse_time(at, parts[i]))
+            return false;
+        at = end + 1;
+    }
+    return *chunk > 0;
+}
+
 int cli_near_limit(const char *word) {
     size_t limit = strlen(word) / 3 + 2;
     return limit < 4 ? (int)limit : 4;

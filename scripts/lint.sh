@@ -10,5 +10,5 @@ echo "$("$format" --version)"
 "$format" --dry-run -Werror "${files[@]}"
 mapfile -t sources < <(git ls-files 'src/*.c' 'cli/*.c' 'examples/*.c')
 printf '%s\n' "${sources[@]}" | grep -v ffmpeg_stub |
-    xargs -P "$(nproc)" -n 8 "$tidy" -p "$build" --quiet --warnings-as-errors='*' 2>/dev/null
+    xargs -P "$(nproc)" -n 1 "$tidy" -p "$build" --quiet --warnings-as-errors='*' 2>/dev/null
 echo "lint: clean"

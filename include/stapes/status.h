@@ -35,7 +35,7 @@ extern "C" {
     X(STAPES_E_INTERNAL, 17, 1, "internal", "an internal check failed; please report it")
 
 typedef enum stapes_status {
-#define STAPES_STATUS_ENUM(sym, value, exit_code, name, text) sym = value,
+#define STAPES_STATUS_ENUM(sym, value, exit_code, name, text) sym = (value),
     STAPES_STATUS_LIST(STAPES_STATUS_ENUM)
 #undef STAPES_STATUS_ENUM
 } stapes_status;

@@ -177,6 +177,8 @@ stapes_status stapes_audio_open(stapes_audio **out, const char *path,
     if (status != STAPES_OK) {
         stapes__prefix(error, "%s", strcmp(path, "-") == 0 ? "standard input" : path);
         stapes_audio_close(&audio);
+    } else if (error) {
+        *error = (stapes_error){0}; /* a reader that was tried first may have left its report */
     }
     *out = audio;
     return status;

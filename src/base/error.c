@@ -70,10 +70,6 @@ void stapes__prefix(stapes_error *err, const char *format, ...) {
     trim_utf8(err->message);
 }
 
-stapes_status stapes__fail_memory(stapes_error *err, const char *what) {
-    return stapes__fail(err, STAPES_E_MEMORY, "out of memory for %s", what);
-}
-
 stapes_status stapes__fail_errno(stapes_error *err, int errnum, const char *what,
                                  const char *path) {
     char buffer[128];

@@ -23,7 +23,10 @@ void stapes__hint(stapes_error *err, const char *format, ...) STAPES__PRINTF(2, 
 void stapes__prefix(stapes_error *err, const char *format, ...) STAPES__PRINTF(2, 3);
 
 /* OUT_OF_MEMORY naming what was wanted. */
-stapes_status stapes__fail_memory(stapes_error *err, const char *what);
+static inline stapes_status stapes__fail_memory(stapes_error *err, const char *what) {
+    stapes__fail(err, STAPES_E_MEMORY, "out of memory for %s", what);
+    return STAPES_E_MEMORY; /* said here, so that static analysis knows it is a failure */
+}
 
 /* DISK_FULL for ENOSPC/EDQUOT, otherwise IO, with the system's words for `errnum`. */
 stapes_status stapes__fail_errno(stapes_error *err, int errnum, const char *what, const char *path);

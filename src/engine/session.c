@@ -215,8 +215,9 @@ static stapes_status check_feed(stapes_session *s, const float *samples, size_t 
     for (size_t i = 0; i < count; i++) {
         if (isfinite(samples[i]))
             continue;
-        stapes__fail(err, STAPES_E_AUDIO_VALUE, "sample %lld (%.3f s) is not a finite number",
-                     (long long)(s->fed + (int64_t)i), (double)(s->fed + (int64_t)i) / rate);
+        long long at = (long long)s->fed + (long long)i;
+        stapes__fail(err, STAPES_E_AUDIO_VALUE, "sample %lld (%.3f s) is not a finite number", at,
+                     (double)at / rate);
         stapes__hint(err, "Is the sample format right?");
         return STAPES_E_AUDIO_VALUE;
     }

@@ -9,7 +9,7 @@
  * on the audio's length alone, never on how it was fed. */
 enum { RATE = 16000 };
 
-static const double DEFAULT_FULL = 40, DEFAULT_LEFT = 10, DEFAULT_CHUNK = 20, DEFAULT_RIGHT = 5;
+static const double DEFAULT_FULL = 40, DEFAULT_LEFT = 5, DEFAULT_CHUNK = 25, DEFAULT_RIGHT = 5;
 
 static int64_t to_samples(double seconds, int64_t frame) {
     return (int64_t)floor(seconds * RATE / (double)frame + 0.5) * frame;

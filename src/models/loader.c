@@ -118,7 +118,7 @@ stapes__weight *stapes__loader_stack(stapes__loader *loader, const char *const *
     if (loader->status != STAPES_OK)
         return NULL;
     loader->packed_bytes += loader->ops->weight_bytes(weight);
-    for (size_t i = 0; i < n_parts; i++)
+    for (size_t i = 0; i < n_parts && sources[i]; i++)
         stapes__loader_release(loader, sources[i]);
     return weight;
 }

@@ -139,6 +139,8 @@ static stapes_status read_added(slots *s, json_t *added, stapes_error *err) {
         stapes_status status = put_slot(s, json_integer_value(id), json_string_value(text), 0, err);
         if (status != STAPES_OK)
             return status;
+        if (!s->list) /* never: put_slot has made room. Said for static analysis */
+            return STAPES_E_INTERNAL;
         slot *at = &s->list[json_integer_value(id)];
         at->added = true;
         at->special = json_is_true(json_object_get(token, "special"));

@@ -213,7 +213,7 @@ static stapes_status text_of(const stapes__words *w, size_t first, size_t end, u
     const char *from = out->data ? out->data : "";
     size_t n = status == STAPES_OK ? out->length : 0;
     for (size_t i = 0; i < n; i++) /* the byte piece <0x00>; texts are C strings */
-        if (out->data[i] == 0)
+        if (out->data && out->data[i] == 0)
             out->data[i] = ' ';
     while (n > 0 && *from == ' ') {
         from++;

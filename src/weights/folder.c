@@ -72,10 +72,12 @@ stapes_status stapes__folder_find(char **path, const char *folder, stapes_error 
                      (nemo ? found.nemo : found.safetensors) > 2 ? ", ..." : "");
         stapes__hint(err, "name the file itself");
     } else {
-        stapes__fail(err, STAPES_E_UNSUPPORTED, "%s: is no model folder%s%s%s", folder,
+        stapes__fail(err, found.other ? STAPES_E_UNSUPPORTED : STAPES_E_MODEL_MISSING,
+                     "%s: is no model folder%s%s%s", folder,
                      found.other ? " that is read (it holds " : "", found.first_other,
                      found.other ? ")" : "");
         stapes__hint(err, "a model folder holds config.json with model.safetensors, or one .nemo");
+        return found.other ? STAPES_E_UNSUPPORTED : STAPES_E_MODEL_MISSING;
     }
     return STAPES_E_UNSUPPORTED;
 }

@@ -211,7 +211,7 @@ static bool append(stapes__pickle_items *items, const uint32_t *ids, size_t coun
 
 static stapes_status make_tuple(stapes__pickle_vm *vm, const uint32_t *ids, size_t count) {
     stapes__pickle_value value = {.kind = STAPES__PICKLE_TUPLE};
-    if (count > 0) {
+    if (count > 0 && ids) {
         value.as.items.ids = stapes__calloc(count, sizeof *ids);
         if (!value.as.items.ids)
             return no_memory(vm);
@@ -329,7 +329,7 @@ static stapes_status on_global(stapes__pickle_vm *vm, int op) {
 }
 
 static stapes_status on_object(stapes__pickle_vm *vm, int op) {
-    uint32_t first, second, id;
+    uint32_t first = 0, second = 0, id = 0;
     if (op == OP_BINPERSID) {
         if (!pop(vm, &first))
             return stapes__pickle_fail(vm, "the stack is empty");

@@ -359,7 +359,7 @@ static void test_other_files(void **state) {
 static void test_folders(void **state) {
     (void)state;
     char *folder = temp_dir();
-    assert_open_fails(folder, STAPES_E_UNSUPPORTED, "no model folder");
+    assert_open_fails(folder, STAPES_E_MODEL_MISSING, "no model folder");
     put_text(folder, "encoder.onnx", "\x08\x07\x12");
     assert_open_fails(folder, STAPES_E_UNSUPPORTED, "encoder.onnx");
     put_tensors(folder, "only.safetensors", one);

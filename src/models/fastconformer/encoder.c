@@ -62,7 +62,7 @@ static void feed_forward(const stapes__fc_encoder *e, const workspace *w, int la
 static stapes_status attention(const stapes__fc_encoder *e, const workspace *w, int index) {
     const stapes__ops *ops = e->ops;
     const fc_layer *layer = &e->layers[index];
-    size_t d = w->d, heads = (size_t)e->config->n_heads;
+    size_t d = w->d, heads = (size_t)e->config->n_heads, head_dim = d / heads;
     norm(e, w, &layer->norm_att, w->normed);
     tap(w, index, "norm_self_att", w->normed, d);
     stapes__epilogue bias = {.bias = layer->qkv_bias, .scale = 1.0f};
@@ -82,13 +82,13 @@ static stapes_status attention(const stapes__fc_encoder *e, const workspace *w, 
                                .out = w->normed,
                                .ldo = d,
                                .n_heads = heads,
-                               .head_dim = d / heads,
+                               .head_dim = head_dim,
                                .bias_u = layer->bias_u,
                                .bias_w = layer->bias_w,
                                .positions = table,
                                .n_positions = 2 * reach - 1,
                                .position_zero = reach - 1,
-                               .scale = 1.0f / sqrtf((float)(d / heads)),
+                               .scale = 1.0f / sqrtf((float)head_dim),
                                .spans = w->attention,
                                .n_spans = w->run->n_spans,
                                .mask = w->run->mask};
