@@ -114,18 +114,19 @@ def measure(stapes, onnx, watch, length, options):
     for _ in range(options.warmup):
         stapes.seconds(length)
         onnx.seconds(length)
-    pairs, disturbed, shares = [], 0, []
+    pairs, disturbed, shares, gap = [], 0, [], 0.02
     while len(pairs) < options.pairs:
-        time.sleep(0.02)  # threads that spin after their work have gone to sleep by then
+        time.sleep(gap)  # threads that spin after their work have gone to sleep by then
         watch.start()
         if (len(pairs) + disturbed) % 2 == 0:
             own = stapes.seconds(length)
-            time.sleep(0.02)
+            time.sleep(gap)
             theirs = onnx.seconds(length)
         else:
             theirs = onnx.seconds(length)
-            time.sleep(0.02)
+            time.sleep(gap)
             own = stapes.seconds(length)
+        gap = max(0.02, 0.06 * (own + theirs))  # a real-time class is cut off above 95 % of a second
         share = watch.share()
         if share > options.quiet and disturbed < options.patience * options.pairs:
             disturbed += 1
