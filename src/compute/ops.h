@@ -163,7 +163,8 @@ struct stapes__ops {
     void (*weight_free)(stapes__weight *weight);
     size_t (*weight_bytes)(const stapes__weight *weight);
 
-    /* y[m, n] = epilogue(x[m, k]). y must not overlap x. */
+    /* y[m, n] = epilogue(x[m, k]). y must not overlap x; rows of x may overlap (ldx < k), which
+     * makes a product of a convolution. */
     void (*linear)(const stapes__ops *ops, const stapes__weight *weight, const float *x, size_t ldx,
                    size_t m, const stapes__epilogue *epilogue, float *y, size_t ldy);
     /* y = (x - mean) / sqrt(var + eps) * gain + bias over d columns; y may be x. */
