@@ -86,8 +86,13 @@ static void close_native(stapes__stages *s) {
     free(n);
 }
 
-static const stapes__stages_table table = {"native", encode, project,     predict,
-                                           join,     ctc,    close_native};
+static const stapes__stages_table table = {.name = "native",
+                                           .encode = encode,
+                                           .project = project,
+                                           .predict = predict,
+                                           .join = join,
+                                           .ctc = ctc,
+                                           .close = close_native};
 
 static void fill_info(native *n) {
     const stapes__fc_config *c = &n->config;
