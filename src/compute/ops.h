@@ -157,7 +157,7 @@ struct stapes__ops {
     stapes__isa isa;
     stapes__cpu cpu;
 
-    /* Weights. pack converts f32/f16/bf16/f64 sources; free accepts NULL. */
+    /* Weights. pack converts f32/f16/bf16/f64 and block sources; free accepts NULL. */
     stapes_status (*pack)(const stapes__ops *ops, const stapes__pack_params *params,
                           stapes__weight **out, stapes_error *err);
     void (*weight_free)(stapes__weight *weight);

@@ -1,6 +1,6 @@
 /* Block types of ggml: groups of 32 or 256 small integers that share a scale (and a minimum).
- * Layouts: spec/file-formats.md 4.1; values as PyPI's gguf computes them, bit for bit where the
- * compiler fuses nothing. Plain C: weights are converted once, when they are packed. */
+ * Layouts: spec/file-formats.md 4.1; values as PyPI's gguf computes them, bit for bit. Plain C:
+ * weights are converted once, when they are packed. */
 #ifndef STAPES_TENSOR_BLOCKS_H
 #define STAPES_TENSOR_BLOCKS_H
 
