@@ -34,7 +34,7 @@ sanitize: setup
 sanitize-threads: setup
 	@$(SANITIZE) -B build-tsan -DSTAPES_SANITIZE=thread >/dev/null
 	@cmake --build build-tsan
-	@ctest --test-dir build-tsan --output-on-failure -R 'test_thread|test_session|test_fastconformer|kernels/'
+	@ctest --test-dir build-tsan --output-on-failure -R 'test_thread|test_concurrency|test_gemm|test_attention'
 
 lint: build
 	@scripts/setup.sh lint

@@ -1,94 +1,10 @@
 /* The public interface with the shipped model on a bundled recording: the text does not depend on
  * feeds, threads, batches or instruction sets; odd audio has defined results. */
-#include "support.h"
-
 #include <math.h>
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "stapes/audio.h"
-#include "stapes/stapes.h"
-
-typedef struct fixture {
-    stapes_context *context;
-    stapes_model *model;
-    float *samples; /* 16 kHz */
-    size_t count;
-} fixture;
-
-static const char *model_path(void) {
-    return STAPES_TEST_SOURCE "/models/nano";
-}
-
-static void open_fixture(fixture *f, int threads, const char *cpu) {
-    stapes_error err = {0};
-    stapes_context_params params;
-    stapes_context_params_default(&params);
-    params.threads = threads;
-    params.cpu = cpu;
-    assert_ok(stapes_context_open(&f->context, &params, &err), err);
-    assert_ok(stapes_model_open(&f->model, f->context, model_path(), NULL, &err), err);
-}
-
-static void load_sample(fixture *f) {
-    stapes_error err = {0};
-    stapes_audio *audio;
-    assert_ok(stapes_audio_open(&audio, STAPES_TEST_SOURCE "/samples/stapes.flac", NULL, &err),
-              err);
-    f->samples = malloc(20 * 16000 * sizeof *f->samples);
-    f->count = 0;
-    for (size_t got = 1; got > 0; f->count += got)
-        assert_ok(stapes_audio_read(audio, f->samples + f->count, 4096, &got, &err), err);
-    stapes_audio_close(&audio);
-    assert_in_range(f->count, 6 * 16000, 8 * 16000);
-}
-
-static int setup(void **state) {
-    fixture *f = calloc(1, sizeof *f);
-    open_fixture(f, 2, "auto");
-    load_sample(f);
-    *state = f;
-    return 0;
-}
-
-static int teardown(void **state) {
-    fixture *f = *state;
-    stapes_model_close(&f->model);
-    stapes_context_close(&f->context);
-    free(f->samples);
-    free(f);
-    return 0;
-}
-
-static stapes_session *open_session(stapes_model *model, const stapes_session_params *params) {
-    stapes_error err = {0};
-    stapes_session *s;
-    assert_ok(stapes_session_open(&s, model, params, &err), err);
-    return s;
-}
-
-static stapes_result *transcribe(stapes_session *s, const float *x, size_t n, int rate) {
-    stapes_error err = {0};
-    stapes_result *r;
-    assert_ok(stapes_transcribe(s, x, n, rate, &r, &err), err);
-    return r;
-}
-
-/* Ids, frames, durations, scores and times must be the same to the bit. */
-static void assert_same(const stapes_result *a, const stapes_result *b) {
-    assert_string_equal(a->text, b->text);
-    assert_int_equal(a->n_tokens, b->n_tokens);
-    for (size_t i = 0; i < a->n_tokens; i++) {
-        assert_int_equal(a->tokens[i].id, b->tokens[i].id);
-        assert_int_equal(a->tokens[i].frame, b->tokens[i].frame);
-        assert_int_equal(a->tokens[i].duration, b->tokens[i].duration);
-        assert_memory_equal(&a->tokens[i].logit, &b->tokens[i].logit, sizeof(float));
-    }
-    assert_int_equal(a->n_words, b->n_words);
-    for (size_t i = 0; i < a->n_words; i++)
-        assert_true(a->words[i].start == b->words[i].start && a->words[i].end == b->words[i].end);
-}
+#include "speech.h"
 
 /* Small windows, so that a few seconds already take several. */
 static stapes_session_params windowed(void) {
@@ -114,9 +30,9 @@ static stapes_result *feed_pieces(stapes_session *s, const float *x, size_t n, s
 }
 
 static void test_speech_has_text(void **state) {
-    fixture *f = *state;
-    stapes_session *s = open_session(f->model, NULL);
-    stapes_result *r = transcribe(s, f->samples, f->count, 16000);
+    speech *f = *state;
+    stapes_session *s = speech_session(f->model, NULL);
+    stapes_result *r = speech_transcribe(s, f->samples, f->count, 16000);
     print_message("%s\n", r->text);
     assert_true(r->n_words >= 12);
     assert_non_null(strstr(r->text, "every word that you hear"));
@@ -134,15 +50,15 @@ static void test_speech_has_text(void **state) {
 
 static void test_feed_sizes(void **state) {
     static const size_t pieces[] = {1, 160, 1280, 8000, 112000};
-    fixture *f = *state;
+    speech *f = *state;
     stapes_session_params params = windowed();
     for (int mode = 0; mode < 2; mode++) {
-        stapes_session *s = open_session(f->model, mode ? &params : NULL);
-        stapes_result *whole = transcribe(s, f->samples, f->count, 16000);
+        stapes_session *s = speech_session(f->model, mode ? &params : NULL);
+        stapes_result *whole = speech_transcribe(s, f->samples, f->count, 16000);
         assert_true(mode ? whole->windows > 2 : whole->windows == 1);
         for (size_t i = 0; i < sizeof pieces / sizeof *pieces; i++) {
             stapes_result *r = feed_pieces(s, f->samples, f->count, pieces[i], 16000);
-            assert_same(whole, r);
+            assert_same_result(whole, r);
             stapes_result_free(r);
         }
         stapes_result_free(whole);
@@ -152,15 +68,15 @@ static void test_feed_sizes(void **state) {
 
 /* Lengths around the places where a window is complete. */
 static void test_window_borders(void **state) {
-    fixture *f = *state;
+    speech *f = *state;
     stapes_session_params params = windowed();
-    stapes_session *s = open_session(f->model, &params);
+    stapes_session *s = speech_session(f->model, &params);
     for (int64_t delta = -1; delta <= 1; delta++) {
         for (size_t n = 32000; n <= 51200; n += 19200) {
             size_t count = (size_t)((int64_t)n + delta);
-            stapes_result *whole = transcribe(s, f->samples, count, 16000);
+            stapes_result *whole = speech_transcribe(s, f->samples, count, 16000);
             stapes_result *pieces = feed_pieces(s, f->samples, count, 1280, 16000);
-            assert_same(whole, pieces);
+            assert_same_result(whole, pieces);
             assert_int_equal(whole->windows, pieces->windows);
             stapes_result_free(whole);
             stapes_result_free(pieces);
@@ -170,17 +86,17 @@ static void test_window_borders(void **state) {
 }
 
 static void test_other_rate(void **state) {
-    fixture *f = *state;
-    stapes_session *s = open_session(f->model, NULL);
+    speech *f = *state;
+    stapes_session *s = speech_session(f->model, NULL);
     size_t n = f->count * 3; /* crude, but a valid 48 kHz signal */
     float *x = malloc(n * sizeof *x);
     for (size_t i = 0; i < n; i++)
         x[i] = f->samples[i / 3];
-    stapes_result *whole = transcribe(s, x, n, 48000);
+    stapes_result *whole = speech_transcribe(s, x, n, 48000);
     assert_true(whole->n_words >= 8);
     assert_true(fabs(whole->duration - (double)f->count / 16000) < 0.001);
     stapes_result *pieces = feed_pieces(s, x, n, 977, 48000);
-    assert_same(whole, pieces);
+    assert_same_result(whole, pieces);
     stapes_result_free(whole);
     stapes_result_free(pieces);
     free(x);
@@ -189,10 +105,10 @@ static void test_other_rate(void **state) {
 
 static void test_threads_and_levels(void **state) {
     static const char *const levels[] = {"none", "avx2", "avx512", "neon"};
-    fixture *f = *state;
+    speech *f = *state;
     size_t n = 3 * 16000;
-    stapes_session *s = open_session(f->model, NULL);
-    stapes_result *want = transcribe(s, f->samples, n, 16000);
+    stapes_session *s = speech_session(f->model, NULL);
+    stapes_result *want = speech_transcribe(s, f->samples, n, 16000);
     for (size_t i = 0; i < sizeof levels / sizeof *levels; i++) {
         stapes_context *probe;
         stapes_context_params params;
@@ -203,15 +119,15 @@ static void test_threads_and_levels(void **state) {
         stapes_context_close(&probe);
         stapes_result *got[2];
         for (int threads = 1; threads <= 2; threads++) {
-            fixture other = {0};
-            open_fixture(&other, threads, levels[i]);
-            stapes_session *t = open_session(other.model, NULL);
-            got[threads - 1] = transcribe(t, f->samples, n, 16000);
+            speech other = {0};
+            speech_open(&other, threads, levels[i]);
+            stapes_session *t = speech_session(other.model, NULL);
+            got[threads - 1] = speech_transcribe(t, f->samples, n, 16000);
             stapes_session_close(&t);
             stapes_model_close(&other.model);
             stapes_context_close(&other.context);
         }
-        assert_same(got[0], got[1]);                   /* threads: bit for bit */
+        assert_same_result(got[0], got[1]);            /* threads: bit for bit */
         assert_string_equal(want->text, got[0]->text); /* levels: the same decisions */
         stapes_result_free(got[0]);
         stapes_result_free(got[1]);
@@ -222,7 +138,7 @@ static void test_threads_and_levels(void **state) {
 
 static void test_batch(void **state) {
     enum { N = 4 };
-    fixture *f = *state;
+    speech *f = *state;
     stapes_error err = {0};
     stapes_session_params params = windowed();
     for (int mode = 0; mode < 2; mode++) {
@@ -232,13 +148,13 @@ static void test_batch(void **state) {
         stapes_result *single[N], *out[N];
         stapes_status status[N];
         for (int i = 0; i < N; i++) {
-            sessions[i] = open_session(f->model, mode ? &params : NULL);
-            single[i] = transcribe(sessions[i], samples[i], counts[i], 16000);
+            sessions[i] = speech_session(f->model, mode ? &params : NULL);
+            single[i] = speech_transcribe(sessions[i], samples[i], counts[i], 16000);
         }
         assert_ok(stapes_transcribe_batch(sessions, N, samples, counts, out, status, &err), err);
         for (int i = 0; i < N; i++) {
             assert_int_equal(status[i], STAPES_OK);
-            assert_same(single[i], out[i]);
+            assert_same_result(single[i], out[i]);
             stapes_result_free(single[i]);
             stapes_result_free(out[i]);
             stapes_session_close(&sessions[i]);
@@ -247,11 +163,11 @@ static void test_batch(void **state) {
 }
 
 static void test_batch_with_bad_item(void **state) {
-    fixture *f = *state;
+    speech *f = *state;
     stapes_error err = {0};
     float bad[400] = {0};
     bad[399] = NAN;
-    stapes_session *sessions[2] = {open_session(f->model, NULL), open_session(f->model, NULL)};
+    stapes_session *sessions[2] = {speech_session(f->model, NULL), speech_session(f->model, NULL)};
     const float *samples[2] = {bad, f->samples};
     size_t counts[2] = {400, 2 * 16000};
     stapes_result *out[2];
@@ -274,23 +190,23 @@ static bool has_warning(const stapes_result *r, const char *code) {
 }
 
 static void test_odd_audio(void **state) {
-    fixture *f = *state;
-    stapes_session *s = open_session(f->model, NULL);
+    speech *f = *state;
+    stapes_session *s = speech_session(f->model, NULL);
     float *x = calloc(2 * 16000, sizeof *x);
     static const size_t lengths[] = {0, 1, 159, 160, 319, 320, 800, 1279, 1281};
     for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++) {
-        stapes_result *r = transcribe(s, x, lengths[i], 16000);
+        stapes_result *r = speech_transcribe(s, x, lengths[i], 16000);
         assert_string_equal(r->text, "");
         assert_int_equal(r->n_words, 0);
         stapes_result_free(r);
     }
-    stapes_result *silent = transcribe(s, x, 2 * 16000, 16000);
+    stapes_result *silent = speech_transcribe(s, x, 2 * 16000, 16000);
     assert_string_equal(silent->text, "");
     assert_true(has_warning(silent, "audio_silent"));
     stapes_result_free(silent);
     for (size_t i = 0; i < 2 * 16000; i++)
         x[i] = f->samples[i] > 0 ? 1.0f : -1.0f;
-    stapes_result *clipped = transcribe(s, x, 2 * 16000, 16000);
+    stapes_result *clipped = speech_transcribe(s, x, 2 * 16000, 16000);
     assert_true(has_warning(clipped, "audio_clipped"));
     assert_true(clipped->clipped == 2 * 16000);
     stapes_result_free(clipped);
@@ -299,10 +215,10 @@ static void test_odd_audio(void **state) {
 }
 
 static void test_bad_arguments(void **state) {
-    fixture *f = *state;
+    speech *f = *state;
     stapes_error err = {0};
     stapes_result *r;
-    stapes_session *s = open_session(f->model, NULL), *none;
+    stapes_session *s = speech_session(f->model, NULL), *none;
     float x[4] = {0, 0, INFINITY, 0};
     assert_int_equal(stapes_feed(s, x, 4, 16000, &err), STAPES_E_AUDIO_VALUE);
     assert_non_null(strstr(err.message, "sample 2"));
@@ -334,18 +250,19 @@ static void test_bad_arguments(void **state) {
     stapes_model *m;
     stapes_model_params_default(&mp);
     mp.precision = "int3";
-    assert_int_equal(stapes_model_open(&m, f->context, model_path(), &mp, &err),
-                     STAPES_E_UNSUPPORTED);
+    assert_int_equal(
+        stapes_model_open(&m, f->context, STAPES_TEST_SOURCE "/models/nano", &mp, &err),
+        STAPES_E_UNSUPPORTED);
     assert_null(m);
     assert_int_equal(stapes_model_open(&m, f->context, "/no/such/model", NULL, &err),
                      STAPES_E_MODEL_MISSING);
 }
 
 static void test_events(void **state) {
-    fixture *f = *state;
+    speech *f = *state;
     stapes_error err = {0};
     stapes_session_params params = windowed();
-    stapes_session *s = open_session(f->model, &params);
+    stapes_session *s = speech_session(f->model, &params);
     stapes_event e;
     assert_int_equal(stapes_next_event(s, &e), STAPES_AGAIN);
     int64_t id = -1;
@@ -383,7 +300,7 @@ static bool stop_at_once(void *user, double done, const char *stage) {
 }
 
 static void test_abort(void **state) {
-    fixture *f = *state;
+    speech *f = *state;
     stapes_error err = {0};
     stapes_result *r;
     double done = -1;
@@ -391,79 +308,38 @@ static void test_abort(void **state) {
     stapes_session_params_default(&p);
     p.progress = stop_at_once;
     p.progress_user = &done;
-    stapes_session *s = open_session(f->model, &p);
+    stapes_session *s = speech_session(f->model, &p);
     assert_int_equal(stapes_transcribe(s, f->samples, f->count, 16000, &r, &err), STAPES_E_ABORTED);
     assert_true(done > 0 && done <= 1);
     stapes_session_close(&s);
-    s = open_session(f->model, NULL);
+    s = speech_session(f->model, NULL);
     assert_ok(stapes_feed(s, f->samples, f->count, 16000, &err), err);
     stapes_session_abort(s);
     assert_int_equal(stapes_finish(s, &err), STAPES_E_ABORTED);
-    stapes_result *again = transcribe(s, f->samples, f->count, 16000); /* usable afterwards */
+    stapes_result *again =
+        speech_transcribe(s, f->samples, f->count, 16000); /* usable afterwards */
     assert_true(again->n_words > 0);
     stapes_result_free(again);
     stapes_session_close(&s);
 }
 
-typedef struct worker {
-    fixture *f;
-    pthread_t thread;
-    stapes_result *result;
-    size_t count;
-} worker;
-
-static void *work(void *arg) {
-    worker *w = arg;
-    stapes_error err;
-    stapes_session *s = NULL;
-    if (stapes_session_open(&s, w->f->model, NULL, &err) == STAPES_OK)
-        stapes_transcribe(s, w->f->samples, w->count, 16000, &w->result, &err);
-    stapes_session_close(&s);
-    return NULL;
-}
-
-static void test_threads_on_one_model(void **state) {
-    enum { N = 4 };
-    fixture *f = *state, fresh = {0};
-    open_fixture(&fresh, 2, "auto"); /* position tables grow while others read them */
-    fresh.samples = f->samples;
-    worker workers[N] = {{0}};
-    for (int i = 0; i < N; i++) {
-        workers[i].f = &fresh;
-        workers[i].count = (size_t)(i + 1) * 24000;
-        assert_int_equal(pthread_create(&workers[i].thread, NULL, work, &workers[i]), 0);
-    }
-    stapes_session *s = open_session(f->model, NULL);
-    for (int i = 0; i < N; i++) {
-        pthread_join(workers[i].thread, NULL);
-        assert_non_null(workers[i].result);
-        stapes_result *want = transcribe(s, f->samples, workers[i].count, 16000);
-        assert_same(want, workers[i].result);
-        stapes_result_free(want);
-        stapes_result_free(workers[i].result);
-    }
-    stapes_session_close(&s);
-    stapes_model_close(&fresh.model);
-    stapes_context_close(&fresh.context);
-}
-
 static void test_language_restricts(void **state) {
-    fixture *f = *state;
+    speech *f = *state;
     stapes_session_params p;
     stapes_session_params_default(&p);
     p.language = "ru"; /* no Latin letter may come out */
-    stapes_session *s = open_session(f->model, &p);
-    stapes_result *r = transcribe(s, f->samples, 3 * 16000, 16000);
+    stapes_session *s = speech_session(f->model, &p);
+    stapes_result *r = speech_transcribe(s, f->samples, 3 * 16000, 16000);
     for (const char *c = r->text; *c; c++)
         assert_false((*c | 0x20) >= 'a' && (*c | 0x20) <= 'z');
     assert_string_equal(r->language, "ru");
     stapes_result_free(r);
     stapes_session_close(&s);
     p.language = "en";
-    s = open_session(f->model, &p);
-    stapes_session *plain = open_session(f->model, NULL);
-    stapes_result *a = transcribe(s, f->samples, 3 * 16000, 16000);
-    stapes_result *b = transcribe(plain, f->samples, 3 * 16000, 16000);
+    s = speech_session(f->model, &p);
+    stapes_session *plain = speech_session(f->model, NULL);
+    stapes_result *a = speech_transcribe(s, f->samples, 3 * 16000, 16000);
+    stapes_result *b = speech_transcribe(plain, f->samples, 3 * 16000, 16000);
     assert_string_equal(a->text, b->text);
     stapes_result_free(a);
     stapes_result_free(b);
@@ -484,8 +360,7 @@ int main(void) {
         cmocka_unit_test(test_bad_arguments),
         cmocka_unit_test(test_events),
         cmocka_unit_test(test_abort),
-        cmocka_unit_test(test_threads_on_one_model),
         cmocka_unit_test(test_language_restricts),
     };
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, speech_setup, speech_teardown);
 }
