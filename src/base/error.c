@@ -25,7 +25,7 @@ static void trim_utf8(char *text) {
         text[tail - 1] = 0;
 }
 
-stapes_status stapes__fail(stapes_error *err, stapes_status code, const char *format, ...) {
+stapes_status(stapes__fail)(stapes_error *err, stapes_status code, const char *format, ...) {
     if (!err)
         return code;
     va_list args;

@@ -16,6 +16,10 @@
 stapes_status stapes__fail(stapes_error *err, stapes_status code, const char *format, ...)
     STAPES__PRINTF(3, 4);
 
+#ifdef __clang_analyzer__ /* it cannot see that the result is `code` */
+#define stapes__fail(err, code, ...) ((stapes__fail)(err, code, __VA_ARGS__), (code))
+#endif
+
 /* Sets the hint of the last report. */
 void stapes__hint(stapes_error *err, const char *format, ...) STAPES__PRINTF(2, 3);
 
