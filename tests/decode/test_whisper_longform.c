@@ -13,6 +13,7 @@ typedef struct script {
     const char *name;
     size_t calls, windows, alignments;
     int64_t encoded_to; /* end of the last window */
+    int64_t heard_from;
 } script;
 
 static json_t *answer_of(const script *s, size_t call) {
@@ -81,13 +82,23 @@ static stapes_status script_align(void *user, const int32_t *tokens, size_t coun
     return STAPES_OK;
 }
 
+/* Silent up to `heard_from`. */
+static bool script_silent(void *user, int64_t seek, size_t frames) {
+    const script *s = user;
+    return seek + (int64_t)frames <= s->heard_from;
+}
+
 static script script_open(void) {
     return (script){.layout = layout_named("multi"), .tokenizer = vocabulary_of("multi")};
 }
 
 static stapes_status run_script(script *s, const stapes__whisper_longform *params, int64_t content,
                                 stapes__whisper_transcript *out, stapes_error *err) {
-    stapes__whisper_windows windows = {s, script_encode, script_decode, script_align};
+    stapes__whisper_windows windows = {.user = s,
+                                       .encode = script_encode,
+                                       .decode = script_decode,
+                                       .align = script_align,
+                                       .silent = script_silent};
     return stapes__whisper_transcribe(&windows, &s->layout, s->tokenizer, params, content, out,
                                       err);
 }
@@ -261,6 +272,14 @@ static void test_silence(void **state) {
     assert_int_equal(out.n_tokens, 0);
     assert_int_equal(s.calls, 4); /* no retry: silence cancels it */
     assert_int_equal(s.encoded_to, 10000);
+    stapes__whisper_transcript_free(&out);
+    /* Windows in which nothing is heard are not even encoded. */
+    s.heard_from = 7000;
+    out = run_answers(&s, &params, 10000, "[{\"tokens\": [50364, 472, 51764]}]");
+    assert_int_equal(s.calls, 2);
+    assert_int_equal(s.windows, 2);
+    assert_int_equal(out.segments[0].seek, 6000);
+    s.heard_from = 0;
     stapes__whisper_transcript_free(&out);
     params.no_speech_threshold = NAN; /* off: every temperature is tried, the text is kept */
     out = run_answers(&s, &params, 3000, silent);

@@ -256,6 +256,15 @@ static void test_windows(void **state) {
     assert_int_equal(windows.encode(windows.user, 101, 300, &err), STAPES_E_INTERNAL);
     assert_int_equal(windows.encode(windows.user, -1, 300, &err), STAPES_E_INTERNAL);
     assert_int_equal(windows.encode(windows.user, 0, 0, &err), STAPES_E_INTERNAL);
+    assert_false(windows.silent(windows.user, 0, FRAMES));
+    for (size_t i = 0; i < 100 * MELS; i++)
+        f->mel[i] = -1.5F; /* no samples but zeros */
+    for (size_t i = 100 * MELS; i < 200 * MELS; i++)
+        f->mel[i] = -0.6F; /* the same, cut off at the range of a louder recording */
+    assert_true(windows.silent(windows.user, 0, 100));
+    assert_true(windows.silent(windows.user, 100, 100));
+    f->mel[150 * MELS + 7] = -0.5F;
+    assert_false(windows.silent(windows.user, 100, 100));
     float p[STAPES__WHISPER_MAX_LANGUAGES];
     int best;
     assert_int_equal(stapes__whisper_recording_language(&recording, FRAMES, NULL, p, &best, &err),

@@ -428,6 +428,18 @@ static stapes_status finish_window(run *r, window *w, stapes_error *err) {
     return keep_window(r, w, err);
 }
 
+static stapes_status listen(run *r, window *w, stapes_error *err) {
+    stapes_status status = r->windows->encode(r->windows->user, w->seek, (size_t)w->frames, err);
+    if (status == STAPES_OK)
+        status = decode_with_fallback(r, w, err);
+    if (status != STAPES_OK)
+        return status;
+    if (!is_silence(r, &w->result))
+        return finish_window(r, w, err);
+    r->seek = w->seek + w->frames;
+    return STAPES_OK;
+}
+
 static stapes_status run_window(run *r, int64_t clip_end, stapes_error *err) {
     const double per_second = STAPES__WHISPER_FRAMES_PER_SECOND;
     int64_t frames = r->content < clip_end ? r->content - r->seek : clip_end - r->seek;
@@ -439,13 +451,12 @@ static stapes_status run_window(run *r, int64_t clip_end, stapes_error *err) {
                 .duration = (double)frames / per_second,
                 .end = (double)(r->seek + STAPES__WHISPER_WINDOW) / per_second,
                 .first = r->out->count};
-    stapes_status status = r->windows->encode(r->windows->user, w.seek, (size_t)frames, err);
-    if (status == STAPES_OK)
-        status = decode_with_fallback(r, &w, err);
-    if (status == STAPES_OK && is_silence(r, &w.result))
+    stapes_status status = STAPES_OK;
+    if (r->params->guards && r->windows->silent &&
+        r->windows->silent(r->windows->user, w.seek, (size_t)frames))
         r->seek = w.seek + frames;
-    else if (status == STAPES_OK)
-        status = finish_window(r, &w, err);
+    else
+        status = listen(r, &w, err);
     stapes__whisper_result_free(&w.result);
     if (status != STAPES_OK) {
         drop_segments(r, w.first);

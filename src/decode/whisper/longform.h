@@ -37,6 +37,8 @@ typedef struct stapes__whisper_windows {
     /* As stapes__whisper_align, for the window encoded last. */
     stapes_status (*align)(void *user, const int32_t *tokens, size_t count, size_t frames,
                            stapes__whisper_words *words, stapes_error *err);
+    /* Nothing at all can be heard in these frames. NULL = not known. Asked before encoding. */
+    bool (*silent)(void *user, int64_t seek, size_t frames);
 } stapes__whisper_windows;
 
 typedef struct stapes__whisper_longform {
@@ -56,9 +58,9 @@ typedef struct stapes__whisper_longform {
     bool word_times;
     const char *prepend, *append; /* punctuation merged into words; NULL = the defaults */
     double hallucination_silence; /* seconds; needs word times. NAN = off */
-    bool guards; /* a repetition or a text cut off by the limit is decoded again; a cut-off text
-                    that stays is followed up where it ends; words and segments neither overlap,
-                    run backwards nor leave the recording */
+    bool guards; /* silent windows are passed over; a repetition or a text cut off by the limit is
+                    decoded again; a cut-off text that stays is followed up where it ends; words
+                    and segments neither overlap, run backwards nor leave the recording */
     /* After each window; false stops with ABORTED. `seek` of `content` frames are done. */
     bool (*progress)(void *user, const stapes__whisper_transcript *so_far, int64_t seek,
                      int64_t content);

@@ -22,8 +22,24 @@ static stapes_status align(void *user, const int32_t *tokens, size_t count, size
                                  r->language, r->task, tokens, count, frames, words, err);
 }
 
+/* Log-mel values are (log10(power) + 4) / 4. Below the first limit no band reaches 10^-7.5, far
+ * under any speech; within the second no band or frame differs: digital silence beside louder
+ * audio, cut off at the range of the recording. Networks that hear nothing invent words. */
+static bool silent(void *user, int64_t seek, size_t frames) {
+    const float quiet = -0.875F, flat = 0.01F;
+    const stapes__whisper_recording *r = user;
+    const float *mel = r->mel + (size_t)seek * r->net->n_mels;
+    float low = mel[0], high = mel[0];
+    for (size_t i = 0; i < frames * r->net->n_mels; i++) {
+        low = mel[i] < low ? mel[i] : low;
+        high = mel[i] > high ? mel[i] : high;
+    }
+    return high < quiet || high - low < flat;
+}
+
 stapes__whisper_windows stapes__whisper_windows_of(stapes__whisper_recording *recording) {
-    return (stapes__whisper_windows){recording, encode, decode, align};
+    return (stapes__whisper_windows){
+        .user = recording, .encode = encode, .decode = decode, .align = align, .silent = silent};
 }
 
 stapes_status stapes__whisper_recording_language(stapes__whisper_recording *recording, int64_t seek,
