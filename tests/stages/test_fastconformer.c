@@ -371,8 +371,10 @@ static void run_family(const char *folder) {
     for (size_t i = 0; i < sizeof levels / sizeof *levels; i++) {
         stapes__cpu cpu;
         stapes__cpu_detect(&cpu);
-        if (!stapes__cpu_limit(&cpu, levels[i]))
-            continue; /* not on this processor; plain C always runs */
+        if (!stapes__cpu_limit(&cpu, levels[i])) { /* plain C always runs */
+            print_message("-- %s: not on this processor\n", levels[i]);
+            continue;
+        }
         for (int threads = 1; threads <= 2; threads++) {
             fixture f;
             print_message("-- %s, %s, %d thread(s)\n", folder, levels[i], threads);
